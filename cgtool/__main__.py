@@ -1,0 +1,5 @@
+"""`python -m cgtool`."""
+
+from .app import main
+
+main()

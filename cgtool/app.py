@@ -1,0 +1,57 @@
+"""The `cgtool` program: mounts one file per command group. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Annotated, Any
+
+import typer
+
+from .commands import build, cache, demo, doctor, status, weights
+
+app = typer.Typer(
+    name="cgtool",
+    help="Build, measure and benchmark city-level video data sets, with every face blurred.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"cgtool {version('cgtool')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["CGTOOL_DEBUG"] = "1"
+
+
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+app.command("build-dataset")(build.build_dataset)
+app.command("status")(status.status)
+app.add_typer(cache.app, name="cache")
+app.add_typer(weights.app, name="weights")
+
+
+def main() -> None:
+    """Entry point. SIGTERM ends a run as Ctrl-C does: cleanly, and resumable."""
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    app()

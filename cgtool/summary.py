@@ -1,0 +1,185 @@
+"""What commands print when they are done: short tables for a person at 80 columns, or one JSON object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .console import plain, print_json, say, stdout
+
+if TYPE_CHECKING:
+    from cityguessr_data.estimate import Estimate
+    from cityguessr_data.pipeline import BuildConfig, BuildResult
+    from cityguessr_data.run.compute import Failed
+    from cityguessr_data.run.ledger import LastFailure
+    from cityguessr_data.status import Status
+
+_LISTED = 10
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as a person reads them, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def span(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool) -> None:
+    """The end of a build: what is there now, what this run did, what is left, and the command that goes on."""
+    from cityguessr_data.status import read_status
+
+    report, status = result.report, read_status(config.out)
+    rate = report.counts.frames / report.seconds if report.seconds else 0.0
+    if as_json:
+        print_json(
+            {
+                "out": str(config.out),
+                "exit_code": result.exit_code,
+                "stopped": str(result.stopped) if result.stopped else None,
+                "interrupted": result.interrupted,
+                "dataset": _status_json(status),
+                "run": {
+                    "done": report.done,
+                    "dropped": dict(report.dropped),
+                    "failed": [_failure_json(f) for f in report.failed],
+                    "postponed": [asdict(p) for p in report.postponed],
+                    "already_done": len(result.todo.done),
+                    **asdict(report.counts),
+                    "tail_frames_left_out": report.tail_frames,
+                    "clips_lost": report.lost_clips,
+                    "seconds": report.seconds,
+                    "frames_per_second": rate,
+                    "stage_busy_seconds": dict(report.stage_seconds),
+                },
+            }
+        )
+    else:
+        rows = _status_rows(status)
+        if result.todo.missing:
+            rows += [
+                (
+                    "this run",
+                    f"{report.done} videos, {report.counts.clips} clips, {report.counts.frames} frames in "
+                    f"{span(report.seconds)}: {rate:.1f} frames/s",
+                ),
+                ("left out", f"{report.tail_frames} tail frames, {report.lost_clips} clips where decoding broke"),
+                ("busy", ", ".join(f"{stage} {span(s)}" for stage, s in report.stage_seconds.items())),
+            ]
+        elif not (result.stopped or result.interrupted or report.failed):
+            rows.append(("this run", "nothing to do"))
+        if config.scenes.model == "off":
+            rows.append(("scenes", "off: the scene columns are null"))
+        rows.append(("look at", f"{config.out}/preview.html" if status.clips else "no clip yet"))
+        _print_rows(rows)
+        _list_failures(report.failed, result.todo.retryable)
+    if result.stopped:
+        say(f"stopped: {plain(str(result.stopped))}")
+    if report.postponed:
+        say(f"stopped early: {len(report.postponed)} videos were not tried. {plain(report.postponed[0].message)}")
+    if result.interrupted:
+        say("interrupted: what is done is kept; the same command goes on from here")
+    elif result.exit_code == 1:
+        say("failures are left that may go away: run the same command with --retry-failed")
+
+
+def show_status(status: Status, *, as_json: bool) -> None:
+    """`cgtool status`."""
+    if as_json:
+        print_json(_status_json(status))
+        return
+    _print_rows(_status_rows(status))
+    _list_failures((), (*status.retryable, *status.gone))
+
+
+def show_estimate(estimate: Estimate, config: BuildConfig, *, as_json: bool) -> None:
+    """`--dry-run`."""
+    if as_json:
+        print_json(asdict(estimate))
+        return
+    e = estimate
+    _print_rows(
+        [
+            ("table", f"{e.rows} rows, {e.videos} videos, no fault; {e.committed} of them are done"),
+            ("requests", f"{e.requests}: {e.downloads} downloads, {e.lookups} links to look up"),
+            ("hours", f"{e.hours_at_rate:.1f} at {config.download.rate_per_hour:g} an hour (estimate)"),
+            ("download", f"{size(e.download_bytes)} (estimate: 15 minutes of 720p a video)"),
+            ("clips", f"{e.clips} with {e.frames} frames, {size(e.saved_bytes)} (estimate)"),
+            (
+                "detector",
+                f"{e.detector_hours:.1f} hours of {config.anonymise.detector.name} on two CPU cores at 720p (estimate)",
+            ),
+        ]
+    )
+    say("dry run: nothing was downloaded or written")
+
+
+def _status_rows(s: Status) -> list[tuple[str, str]]:
+    dropped = f", {sum(s.dropped.values())} dropped ({_counted(s.dropped)})" if s.dropped else ""
+    gone = f", {len(s.gone)} gone ({_by_class(s.gone)})" if s.gone else ""
+    failed = f", {len(s.retryable)} failed ({_by_class(s.retryable)})" if s.retryable else ""
+    pending = f", {s.pending} pending" if s.pending else ""
+    extra = f", {s.extra} not in the last table" if s.extra else ""
+    rows = [
+        ("videos", f"{s.done} done of {s.asked}{dropped}{gone}{failed}{pending}{extra}"),
+        ("clips", f"{s.clips}"),
+        ("frames", f"{s.frames} saved, {s.faces_blurred} faces blurred"),
+    ]
+    if s.cache is not None and s.cache_bytes:
+        rows.append(("cache", f"{size(s.cache_bytes)} of unblurred sources in {s.cache}; `cgtool cache drop {s.out}`"))
+    return rows
+
+
+def _status_json(s: Status) -> dict[str, Any]:
+    failures = {name: [_failure_json(f) for f in getattr(s, name)] for name in ("gone", "retryable")}
+    return {
+        **{k: v for k, v in vars(s).items() if k not in failures},
+        **failures,
+        "out": str(s.out),
+        "cache": str(s.cache) if s.cache else None,
+    }
+
+
+def _failure_json(f: Failed | LastFailure) -> dict[str, str]:
+    return {"video_id": f.video_id, "error_class": str(f.error_class), "message": f.message}
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in rows:
+        table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
+    stdout().print(table)
+
+
+def _list_failures(failed: Sequence[Failed], earlier: Sequence[LastFailure]) -> None:
+    new = {f.video_id for f in failed}
+    lines = [f"  {f.video_id}: {f.error_class}: {plain(f.message)}" for f in failed]
+    lines += [f"  {f.video_id}: {f.error_class}: {plain(f.message)}" for f in earlier if f.video_id not in new]
+    if lines:
+        say("failed:")
+        for line in lines[:_LISTED]:
+            say(line)
+        if len(lines) > _LISTED:
+            say(f"  and {len(lines) - _LISTED} more, in manifests/attempts.parquet")
+
+
+def _by_class(failures: Iterable[LastFailure]) -> str:
+    return _counted(Counter(str(f.error_class) for f in failures))
+
+
+def _counted(counts: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))

@@ -1,0 +1,132 @@
+"""Every error this project raises on purpose, and what each means for the run.
+
+CgtoolError                 message: what happened; hint: what to do. One line each.
+├── InputError              the user's table, option or OUT is not fit; nothing was started   exit 2
+│   └── TableError          a sources or taxonomy table, with every fault and its line
+├── MachineError            this machine is not fit (weights, disk rights, a library)         exit 2
+│   └── WeightsError        a weights file is missing or is not the file it should be
+├── StopError               the run stopped early and can be resumed                          exit 3
+│   └── DiskFullError       no space left where we write
+└── VideoError              one video failed; the run goes on with the others
+    └── MediaError          its file could not be decoded (class bad-media)
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """Why a video failed. The first six are permanent: asking again gives the same answer, so it is not done."""
+
+    REMOVED = "removed"
+    PRIVATE = "private"
+    AGE = "age"
+    GEO = "geo"
+    COPYRIGHT = "copyright"
+    BAD_MEDIA = "bad-media"
+    BOT_CHECK = "bot-check"
+    NETWORK = "network"
+    DETECTOR = "detector"  # detection could not run on it: fail closed, nothing of it was saved
+    INTERNAL = "internal"  # a fault of ours or of a library, a worker that died
+
+    @property
+    def permanent(self) -> bool:
+        """True where a retry is never made."""
+        return self in _PERMANENT
+
+
+_PERMANENT = frozenset(
+    {
+        ErrorClass.REMOVED,
+        ErrorClass.PRIVATE,
+        ErrorClass.AGE,
+        ErrorClass.GEO,
+        ErrorClass.COPYRIGHT,
+        ErrorClass.BAD_MEDIA,
+    }
+)
+
+
+class CgtoolError(Exception):
+    """Base of all: `message` says what happened, `hint` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class InputError(CgtoolError):
+    """The user's input is not fit; nothing was started."""
+
+    exit_code = 2
+
+
+class TableError(InputError):
+    """A table with faults. `faults` holds (line number in the file, what is wrong), in file order."""
+
+    def __init__(self, path: str, faults: Sequence[tuple[int, str]]) -> None:
+        self.path = path
+        self.faults = tuple(faults)
+        n = len(self.faults)
+        super().__init__(
+            f"{path}: {n} fault{'s' if n != 1 else ''}",
+            "Nothing was started: mend the table and run again",
+        )
+
+
+class MachineError(CgtoolError):
+    """The machine is not fit; nothing was started."""
+
+    exit_code = 2
+
+
+class WeightsError(MachineError):
+    """A weights file is missing, or its digest is not the pinned one."""
+
+
+class StopError(CgtoolError):
+    """The run stopped early; what is committed is kept, and the same command resumes."""
+
+    exit_code = 3
+
+
+class DiskFullError(StopError):
+    """No space left on a disk we write to."""
+
+
+class VideoError(CgtoolError):
+    """One video failed; the others go on."""
+
+    def __init__(self, error_class: ErrorClass, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.error_class = error_class
+
+
+class MediaError(VideoError):
+    """A file that is no video, or that breaks before a frame of it could be used."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(ErrorClass.BAD_MEDIA, message, hint)
+
+
+@contextmanager
+def disk_full_stops(where: str) -> Iterator[None]:
+    """Turn "no space left" and "quota exceeded" of the operating system into DiskFullError, which ends the run."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"no space left while writing {where}", "Free some space and run the same command again"
+            ) from exc
+        raise

@@ -1,0 +1,187 @@
+"""Counts and decodes the frames of one local video file, in one sequential pass each.
+
+`index_video` demuxes only: it tells how many frames there are and when they are shown, which fixes the clips. `decode`
+then decodes from the start and converts only the wanted frames to RGB: a seek per frame costs twelve times as much.
+Container formats and protocols are whitelisted, since ffmpeg would otherwise follow a playlist that is named .mp4.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from ..core.errors import MediaError
+from ..core.types import MediaInfo
+from .orientation import displayed_size, orientation_of, upright
+
+if TYPE_CHECKING:
+    from ..core.types import RGB
+
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,wmv,h264,hevc,ivf,m4v,mpegvideo,gif"
+_TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """When every frame of a video is shown, from demuxing alone."""
+
+    info: MediaInfo
+    times_s: np.ndarray[Any, np.dtype[np.float64]]
+    """(n_frames,) float64, ascending, seconds from the first frame."""
+    fault: str | None = None
+    """What demuxing found wrong, e.g. that the file ends before its header says; the frames before it are good."""
+
+    def frame_at(self, time_s: float) -> int:
+        """The first frame shown at or after `time_s`; n_frames when there is none."""
+        return bisect_left(self.times_s, time_s - _TOLERANCE_S)
+
+    def time_of(self, frame: int) -> float:
+        """When a frame is shown; the video's duration for the frame after the last."""
+        return float(self.times_s[frame]) if frame < len(self.times_s) else self.info.duration_s
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """One frame of the source: its number from 0 in presentation order, its time from the first frame, its pixels."""
+
+    index: int
+    time_s: float
+    rgb: RGB
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Demux `path` and count the video packets that will be shown (packets that an edit list hides are not counted).
+
+    Raises:
+        MediaError: no such container, no video stream, or not one video packet.
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        context = stream.codec_context
+        times: list[float] = []
+        untimed = hidden = 0
+        time_base = float(stream.time_base) if stream.time_base else 0.0
+        fault: str | None = None
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0:  # the flush packet that PyAV adds
+                    continue
+                if packet.is_discard:
+                    hidden += 1
+                    continue
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                if stamp is None:
+                    untimed += 1
+                else:
+                    times.append(stamp * time_base)
+        except av.error.FFmpegError as exc:
+            fault = f"the file breaks: {_reason(exc)}"
+        n_frames = len(times) + untimed
+        if n_frames == 0:
+            raise MediaError(f"{path.name} holds no video frame" + (f" ({fault})" if fault else ""))
+        if fault is None and stream.frames > n_frames + hidden:
+            fault = f"the file ends after frame {n_frames} of {stream.frames}"
+        rate = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
+        shown = np.sort(np.asarray(times)) if not untimed else np.arange(n_frames) / rate
+        shown = shown - shown[0]
+        last_s = float(shown[-1])
+        fps = (n_frames - 1) / last_s if last_s > 0 else rate
+        size = displayed_size(context.width, context.height, _first_orientation(path))
+        info = MediaInfo(n_frames=n_frames, fps=fps, width=size[0], height=size[1], duration_s=last_s + 1 / fps)
+        return VideoIndex(info, shown, fault)
+
+
+def decode(path: Path, wanted: Collection[int], end: int, index: VideoIndex) -> Iterator[DecodedFrame]:
+    """Decode from the first frame up to frame `end` (exclusive) and yield the wanted frames, upright, as RGB.
+
+    Args:
+        wanted: frame numbers in presentation order, all under `end`.
+        end: that many frames must be decodable, the wanted ones and those after them.
+        index: of the same file.
+    Yields:
+        DecodedFrame with `rgb` uint8 (H, W, 3), in displayed orientation, one by one in order.
+    Raises:
+        DecodeBreak: decoding ended before frame `end`; it says how many frames were decoded.
+    """
+    reformatter = VideoReformatter()
+    decoded = 0
+    size: tuple[int, int] | None = None
+    fault = "the stream ends"
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        stream.thread_type = "AUTO"
+        packets = container.demux(stream)
+        while decoded < end:
+            try:
+                packet = next(packets, None)
+                frames: list[Any] = [] if packet is None else packet.decode()
+            except av.error.FFmpegError as exc:
+                if decoded == 0 and not isinstance(exc, av.error.EOFError):
+                    continue  # a stream cut before its first key frame: nothing is shown yet
+                fault = f"the decoder stopped: {_reason(exc)}"
+                break
+            if packet is None:
+                break
+            for frame in frames:
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    raise DecodeBreak(decoded, f"the picture size changes from {size} to {(frame.width, frame.height)}")
+                if decoded in wanted:
+                    rgb = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                    time_s = index.time_of(decoded)
+                    yield DecodedFrame(decoded, time_s, upright(rgb, orientation_of(frame)))
+                decoded += 1
+                if decoded == end:
+                    return
+    if decoded < end:
+        raise DecodeBreak(decoded, fault)
+
+
+class DecodeBreak(Exception):
+    """Decoding ended early after `n_decoded` frames, because of `fault`. The clip stage decides what it means."""
+
+    def __init__(self, n_decoded: int, fault: str) -> None:
+        super().__init__(f"{fault} after {n_decoded} frames")
+        self.n_decoded = n_decoded
+        self.fault = fault
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise MediaError(f"{path} is not there")
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        return av.open(f"file:{path.resolve()}", container_options=options)
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise MediaError(f"{path.name} is not a video file that can be opened ({_reason(exc)})") from exc
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    for stream in container.streams.video:
+        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    raise MediaError(f"{path.name} has no video stream that can be decoded (audio only?)")
+
+
+def _first_orientation(path: Path) -> tuple[int, int, int, int]:
+    """The display matrix is known only with a decoded frame."""
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        try:
+            for frame in container.decode(stream):
+                return orientation_of(frame)
+        except av.error.FFmpegError:
+            pass
+    return (1, 0, 0, 1)
+
+
+def _reason(exc: BaseException) -> str:
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

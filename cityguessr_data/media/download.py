@@ -1,0 +1,270 @@
+"""From a link to a video on the local disk: a download that is polite, resumable and always ends in a typed outcome.
+
+    resolve(url)          -> which videos a link stands for: one, or those of a playlist or page
+    fetch(video_id, url)  -> LocalVideo    in the cache, or the local file in place
+                          or Dropped       the user's limits leave it out
+                          or VideoError    removed, private, age, geo, copyright, bot-check, network, bad-media
+
+yt-dlp does the work (see ytdlp.py); what it says is put into classes by outcomes.py, the rate is kept by pace.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from cityguessr_data.core.errors import CgtoolError, ErrorClass, InputError, StopError, VideoError
+from cityguessr_data.core.types import LocalVideo
+from cityguessr_data.media import outcomes
+from cityguessr_data.media.failures import close_left_open, typed
+from cityguessr_data.media.hosts import HostGuard, host_of
+from cityguessr_data.media.ids import is_local, offline_id
+from cityguessr_data.media.pace import Pace, site_of
+from cityguessr_data.media.source_cache import SourceCache, sha256_of
+
+if TYPE_CHECKING:
+    from cityguessr_data.media.session import Session
+
+Progress = Callable[[int, int | None], None]
+"""(bytes so far, bytes in all where known); called from the downloading thread."""
+DropReason = Literal["too-short", "too-long", "too-small", "live"]
+
+_PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How videos are downloaded; every fault of it is an InputError on construction."""
+
+    cache: Path
+    """Folder of downloads, complete and partial; never under the output."""
+    rate_per_hour: float = 300.0
+    """Lookups and downloads that one site gets an hour at most, evenly spaced."""
+    cookies: Path | None = None
+    """A Netscape cookie file, read and never written."""
+    proxy: str | None = None
+    """`http://`, `socks4://`, `socks5://` ... url; None: the environment's."""
+    allow_private_hosts: bool = False
+    """Also ask hosts on loopback and private networks."""
+    min_duration_s: float | None = None
+    """Shorter videos are dropped, where the site tells their duration."""
+    max_duration_s: float | None = None
+    """Longer ones likewise."""
+    min_height_px: int | None = None
+    """Videos whose chosen format is lower are dropped, where the site tells the height."""
+    max_height_px: int = 720
+    """The format preferred is the best one up to this height."""
+    retries: int = 5
+    """Times that a request is made again after a network failure."""
+    backoff_s: float = 1.0
+    """Pause before the first retry; it doubles with each."""
+    max_wait_s: float = 120.0
+    """A server that asks for a longer pause (Retry-After) is left for the next run."""
+    timeout_s: float = 20.0
+    """Seconds without a byte after which a connection counts as dead."""
+
+    def __post_init__(self) -> None:
+        Pace(self.rate_per_hour)
+        for name in ("min_duration_s", "max_duration_s", "min_height_px"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"{name} is {value}", "Give a number of 0 or more")
+        if (self.min_duration_s or 0) > (self.max_duration_s or float("inf")):
+            raise InputError("the least duration is above the greatest", "Check --min-duration and --max-duration")
+        if (self.min_height_px or 0) > self.max_height_px:
+            raise InputError(
+                f"videos under {self.min_height_px} px are dropped but at most {self.max_height_px} px are downloaded",
+                "Give a --min-height no greater",
+            )
+        if self.proxy is not None and urlsplit(self.proxy).scheme.lower() not in _PROXY_SCHEMES:
+            raise InputError(f"the proxy {self.proxy!r} is of no known kind", f"Begin it with one of {_PROXY_SCHEMES}")
+        if self.cookies is not None and not self.cookies.is_file():
+            raise InputError(f"the cookie file {self.cookies} does not exist", "Give --cookies an existing file")
+
+
+@dataclass(frozen=True)
+class ResolvedVideo:
+    """One video that a link stands for. `url` is what `fetch` is to be given with this id."""
+
+    video_id: str
+    url: str
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A video that the user's limits leave out: counted, not a failure."""
+
+    reason: DropReason
+    message: str
+
+
+class SiteBlocked(VideoError):
+    """The site took this run for a robot earlier on: it is not asked again."""
+
+    def __init__(self, site: str, message: str) -> None:
+        super().__init__(ErrorClass.BOT_CHECK, f"{site} was not asked: {message}", outcomes.hint(ErrorClass.BOT_CHECK))
+
+
+class DownloadStopped(StopError):
+    """`stop` was set. What is on disk of the download is resumed by the next run."""
+
+    exit_code = 130
+
+
+class Downloader:
+    """Looks up and downloads videos. May be shared by threads; the rate and the blocked sites then count for all."""
+
+    def __init__(self, config: DownloadConfig, *, guard: HostGuard | None = None, pace: Pace | None = None) -> None:
+        self.config = config
+        self.cache = SourceCache(config.cache)
+        self.guard = guard or HostGuard(allow_private=config.allow_private_hosts)
+        self.pace = pace or Pace(config.rate_per_hour)
+        self._blocked: dict[str, str] = {}
+
+    def resolve(self, url: str, stop: threading.Event | None = None) -> tuple[ResolvedVideo, ...]:
+        """The videos of a link, in order, each once. No request where `offline_id` knows; else one, or a few.
+
+        Raises:
+            VideoError: the link could not be looked up; RefusedHostError, SiteBlocked among them.
+            DownloadStopped: `stop` was set.
+        """
+        if not is_local(url):
+            host_of(url)
+        known = offline_id(url)
+        if known is not None:
+            return (ResolvedVideo(known, url),)
+        videos: tuple[ResolvedVideo, ...] = self._ask(url, None, None, stop, lambda session: session.videos())
+        return videos
+
+    def fetch(
+        self, video_id: str, url: str, progress: Progress | None = None, stop: threading.Event | None = None
+    ) -> LocalVideo | Dropped:
+        """Bring one video to the local disk; from the cache, without a request, where it is there already.
+
+        Raises:
+            VideoError: of the class that outcomes.classify gives; RefusedHostError and SiteBlocked among them.
+            DiskFullError: no space left in the cache.
+            DownloadStopped: `stop` was set; raised within two seconds.
+        """
+        if is_local(url):
+            return _local_video(url)
+        cached = self.cache.find(video_id, url)
+        if cached is not None:
+            return cached
+        folder = self.cache.partial(video_id)
+
+        def bring(session: Session) -> LocalVideo | Dropped:
+            found = session.download(video_id)
+            if isinstance(found, Dropped):
+                return found
+            path, about = found
+            return self.cache.keep(video_id, url, path, about)
+
+        try:
+            got: LocalVideo | Dropped = self._ask(url, folder, progress, stop, bring)
+        except VideoError as exc:
+            self.cache.drop_partial(video_id, only_empty=not exc.error_class.permanent)
+            raise
+        if isinstance(got, Dropped):
+            self.cache.drop_partial(video_id)
+        return got
+
+    def _ask(
+        self,
+        url: str,
+        folder: Path | None,
+        progress: Progress | None,
+        stop: threading.Event | None,
+        job: Callable[[Session], Any],
+    ) -> Any:
+        """Run one lookup or download in its turn and in its own thread; every failure leaves as one of our errors."""
+        host_of(url)
+        site = site_of(url)
+        if site in self._blocked:
+            raise SiteBlocked(site, self._blocked[site])
+        if not self.pace.wait(site, stop):
+            raise DownloadStopped(f"stopped before {url} was downloaded", "The same command goes on from here")
+        # Another thread may have met the bot check while this one waited
+        if site in self._blocked:
+            raise SiteBlocked(site, self._blocked[site])
+        try:
+            return in_thread(lambda halt: self._talk(url, folder, progress, halt, job), stop)
+        except VideoError as exc:
+            if exc.error_class is ErrorClass.BOT_CHECK:
+                self._blocked[site] = exc.message
+            raise
+
+    def _talk(
+        self,
+        url: str,
+        folder: Path | None,
+        progress: Progress | None,
+        halt: threading.Event,
+        job: Callable[[Session], Any],
+    ) -> Any:
+        from cityguessr_data.media.session import Session  # imports yt_dlp
+
+        try:
+            with Session(self.config, self.guard, url, folder, progress, halt) as session:
+                return job(session)
+        except CgtoolError:
+            raise
+        except Exception as exc:  # extractors raise anything
+            close_left_open(exc)
+            raise typed(exc, url, site_of(url)) from exc
+
+
+def in_thread(job: Callable[[threading.Event], Any], stop: threading.Event | None) -> Any:
+    """Run `job(halt)` in a thread of its own and return or raise what it does.
+
+    A name server or a silent peer can hold a thread for longer than a person waits. So when `stop` is set (or Ctrl-C
+    comes), `halt` is set, the job gets a second to end, and is then left behind: it ends at its next block of bytes.
+
+    Raises:
+        DownloadStopped: `stop` was set.
+    """
+    halt = threading.Event()
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(job(halt))
+        except BaseException as exc:  # noqa: BLE001 - handed over to the waiting thread
+            outcome.set_exception(exc)
+
+    worker = threading.Thread(target=run, name="download", daemon=True)
+    worker.start()
+    try:
+        while not wait([outcome], timeout=0.2).done:
+            if stop is not None and stop.is_set():
+                halt.set()
+                worker.join(1.0)
+                raise DownloadStopped("the download was stopped", "The same command goes on from here")
+        return outcome.result()
+    finally:
+        halt.set()
+
+
+def _local_video(url: str) -> LocalVideo:
+    """A file of this machine, used where it lies.
+
+    A missing one counts as `network`, which is tried again: disks get mounted and names mended, and the same row is
+    then good, while `removed` would rule it out for ever.
+    """
+    path = Path(url)
+    try:
+        if not path.is_file():
+            kind = "is not a file" if path.exists() else "does not exist"
+            raise VideoError(ErrorClass.NETWORK, f"{url} {kind}", "Check the path, then run with --retry-failed")
+        digest = sha256_of(path)
+    except OSError as exc:
+        raise VideoError(
+            ErrorClass.NETWORK, f"{url} cannot be read: {exc.strerror}", "Check its rights and disk"
+        ) from exc
+    return LocalVideo(path=path, url=url, sha256=digest, title=path.stem)

@@ -1,0 +1,134 @@
+"""The cache of source videos: CACHE/sources/<video_id>.<ext>, and <video_id>.json that says the file is complete.
+
+CACHE/sources/<video_id>.mp4, .webm, .ts ...   the file, under the ending its first bytes call for
+CACHE/sources/<video_id>.json                  url, title, ..., sha256, bytes; present = the file is whole
+CACHE/partial/<video_id>/                      what a download has so far; resumed by the next run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cityguessr_data.core.errors import MediaError, disk_full_stops
+from cityguessr_data.core.types import LocalVideo
+
+_SNIFF_BYTES = 4096
+_TS_PACKET_BYTES = 188
+
+
+@dataclass(frozen=True)
+class SourceCache:
+    """Files under one cache folder. Safe for several threads as long as each works on its own video."""
+
+    root: Path
+
+    def partial(self, video_id: str) -> Path:
+        """The folder of an unfinished download; made if missing."""
+        folder = self.root / "partial" / video_id
+        with disk_full_stops(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_partial(self, video_id: str, *, only_empty: bool = False) -> None:
+        """Forget what an unfinished download left; with `only_empty`, what is worth resuming is kept."""
+        folder = self.root / "partial" / video_id
+        if not only_empty or not any(folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def find(self, video_id: str, url: str) -> LocalVideo | None:
+        """The complete video of this id and url; None where it is missing, of another url or of another size."""
+        try:
+            note = json.loads(self._note(video_id).read_text("utf-8"))
+            path = self.root / "sources" / Path(note["file"]).name
+            whole = note["url"] == url and path.stat().st_size == note["bytes"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if not whole:
+            return None
+        fields = {k: note.get(k) for k in ("title", "channel", "license", "upload_date")}
+        return LocalVideo(path=path, url=url, sha256=note["sha256"], **fields)
+
+    def keep(self, video_id: str, url: str, downloaded: Path, about: dict[str, Any]) -> LocalVideo:
+        """Move a finished download into the cache. `about`: title, channel, license, upload_date, extractor.
+
+        Raises:
+            MediaError: it is text (a page, a playlist), not media.
+            DiskFullError: no space left.
+        """
+        ending = true_ending(downloaded)
+        sources = self.root / "sources"
+        path = sources / f"{video_id}.{ending}"
+        with disk_full_stops(str(sources)):
+            sources.mkdir(parents=True, exist_ok=True)
+            self._note(video_id).unlink(missing_ok=True)
+            for old in sources.glob(f"{video_id}.*"):
+                old.unlink()
+            digest = sha256_of(downloaded)
+            _fsync(downloaded)
+            downloaded.replace(path)
+            note = {"url": url, "file": path.name, "sha256": digest, "bytes": path.stat().st_size, **about}
+            self._write_note(video_id, note)
+        self.drop_partial(video_id)
+        fields = {k: about.get(k) for k in ("title", "channel", "license", "upload_date")}
+        return LocalVideo(path=path, url=url, sha256=digest, **fields)
+
+    def _note(self, video_id: str) -> Path:
+        return self.root / "sources" / f"{video_id}.json"
+
+    def _write_note(self, video_id: str, note: dict[str, Any]) -> None:
+        target = self._note(video_id)
+        # Not `<video_id>.json.x`: a half-written note must not look like the video's file
+        temporary = target.with_name(f".{video_id}.json.tmp")
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(note, stream, ensure_ascii=False, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+        _fsync(target.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def true_ending(path: Path) -> str:
+    """The file ending that a download's first bytes call for; its own one where they say nothing.
+
+    HLS segments joined by yt-dlp are an MPEG transport stream under the name .mp4; this is where that is put right.
+
+    Raises:
+        MediaError: for an empty file, and for text: HTML, a playlist, JSON.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_SNIFF_BYTES)
+    if not head:
+        raise MediaError("the downloaded file is empty", "Check the link in a browser")
+    start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"#ext", b"ffconcat", b"{", b"<head", b"<body")):
+        raise MediaError("the link gives text, not a video", "Check the link in a browser")
+    if head[4:8] == b"ftyp":
+        return "mp4"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "webm" if b"webm" in head[:64] else "mkv"
+    if head[0] == 0x47 and all(
+        head[i : i + 1] in (b"\x47", b"") for i in range(0, 5 * _TS_PACKET_BYTES, _TS_PACKET_BYTES)
+    ):
+        return "ts"
+    own = path.suffix.lstrip(".").lower()
+    return own if own.isalnum() and own != "json" else "video"
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

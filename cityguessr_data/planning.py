@@ -1,0 +1,125 @@
+"""From the rows of a sources table to units of work: which videos a link stands for, and which rows name each.
+
+Most links tell their video without asking anybody. Playlists and pages are looked up once and remembered in OUT, so
+that running a command again needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .core.errors import InputError, VideoError
+from .core.sources import group_tasks
+from .core.types import SourceRow, VideoTask
+from .media.download import Downloader, offline_id
+from .run.compute import Failed
+from .run.ledger import last_failures, record_attempt
+from .run.stage import Step
+from .run.store import Store
+from .run.writer import record_failed_video
+
+FingerprintOf = Callable[[VideoTask], str]
+
+Links = dict[str, list[list[str]]]
+"""A link that had to be looked up -> [[video_id, url], ...]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a table asks for."""
+
+    tasks: tuple[VideoTask, ...]
+    failed: tuple[Failed, ...]
+    """Links that could not be looked up now; they are in the attempts and videos tables."""
+
+
+def link_id(url: str) -> str:
+    """Stands in for the video id of a link that could not be looked up."""
+    return f"link_{hashlib.sha256(url.encode()).hexdigest()[:10]}"
+
+
+def known_videos(row: SourceRow, links: Links) -> list[tuple[str, str]] | None:
+    """(video_id, url) of every video of a row where no request is needed to know them; else None."""
+    if row.video_id is not None:
+        return [(row.video_id, row.url)]
+    if row.url in links:
+        return [(video_id, url) for video_id, url in links[row.url]]
+    video_id = offline_id(row.url)
+    return None if video_id is None else [(video_id, row.url)]
+
+
+def plan_tasks(
+    store: Store,
+    rows: Sequence[SourceRow],
+    downloader: Downloader,
+    fingerprint_of: FingerprintOf,
+    *,
+    retry_failed: bool,
+) -> Plan:
+    """Look up what must be looked up, put the rows of each video together, and remember both in OUT.
+
+    A link whose look-up failed is treated like a video that failed: it is looked up again only where that may help.
+
+    Raises:
+        InputError: two rows claim one video in ways that contradict each other.
+        StopError: the network is stopped for this run.
+    """
+    links: Links = dict(store.plan().get("links", {}))
+    failures = last_failures(store)
+    failed: dict[str, Failed] = {}
+    unknown: dict[str, str] = {}
+    found: list[tuple[str, str, SourceRow]] = []
+    for row in rows:
+        videos = known_videos(row, links)
+        if videos is None and row.url not in unknown:
+            stand_in = VideoTask(link_id(row.url), row.url, (row,))
+            earlier = failures.get(stand_in.video_id)
+            if earlier is None or (retry_failed and not earlier.error_class.permanent):
+                links |= _look_up(store, stand_in, downloader, fingerprint_of(stand_in), failed)
+            videos = known_videos(row, links)
+            if videos is None:
+                unknown[row.url] = stand_in.video_id
+        found += [(video_id, url, row) for video_id, url in videos or ()]
+    _check_ids(found)
+    tasks = group_tasks(found)
+    videos_asked = [[task.video_id, task.url] for task in tasks] + [[v, url] for url, v in unknown.items()]
+    cache = str(downloader.config.cache.resolve())
+    store.write_plan({"cache": cache, "links": links, "videos": videos_asked})
+    return Plan(tasks, tuple(failed.values()))
+
+
+def _look_up(
+    store: Store, stand_in: VideoTask, downloader: Downloader, fingerprint: str, failed: dict[str, Failed]
+) -> Links:
+    """The link's videos; nothing where that failed, which is then kept in `failed` and in the tables."""
+    started_at, start = datetime.now(UTC), time.monotonic()
+    try:
+        return {stand_in.url: [[video.video_id, video.url] for video in downloader.resolve(stand_in.url)]}
+    except VideoError as exc:
+        step = Step("download", "failed", started_at, time.monotonic() - start, exc.error_class, str(exc))
+        outcome = Failed(stand_in.video_id, fingerprint, exc.error_class, str(exc), (step,))
+    failed[stand_in.url] = outcome
+    record_attempt(store, outcome.video_id, outcome.fingerprint, outcome.steps)
+    record_failed_video(store.part, stand_in, outcome.error_class, outcome.message)
+    return {}
+
+
+def _check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
+    """Names of files are no identity: two links that end in the same name must be told apart by the table."""
+    first: dict[str, tuple[str, SourceRow]] = {}
+    for video_id, url, row in found:
+        other_url, other = first.setdefault(video_id, (url, row))
+        if other_url != url and video_id.startswith(("generic_", "local_")):
+            raise InputError(
+                f"lines {other.line} and {row.line} name two files that would both get the id {video_id}",
+                "Give them a video_id each",
+            )
+
+
+def pending_requests(rows: Sequence[SourceRow], links: Links) -> Iterator[str]:
+    """The links that must be looked up before their videos are known, each once."""
+    yield from dict.fromkeys(row.url for row in rows if known_videos(row, links) is None)

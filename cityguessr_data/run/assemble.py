@@ -1,0 +1,92 @@
+"""Puts the parts of each table together into OUT/manifests/<table>.parquet: streaming, sorted by video, atomic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import disk_full_stops
+from ..core.schemas import FINGERPRINT_KEY, TABLES
+from .atomic import partial_name, sync_file, sync_folder
+from .store import Store
+
+ORDER = ("frames", "faces", "attempts", "videos", "clips")
+"""The clips manifest last: whoever reads it finds the frames of all its rows."""
+
+
+def assemble(store: Store) -> dict[str, int]:
+    """Write every manifest anew from the parts; frames, faces and clips of committed videos only.
+
+    Returns:
+        Rows by table.
+    Raises:
+        DiskFullError: no space left; the earlier manifests stay.
+    """
+    committed = {path.stem for path in store.parts("clips")}
+    rows = {}
+    for table in ORDER:
+        parts = [p for p in store.parts(table) if table in ("attempts", "videos") or p.stem in committed]
+        rows[table] = _join(parts, _joint_schema(table, parts), store.out / "manifests" / f"{table}.parquet")
+    return rows
+
+
+def is_stale(store: Store) -> bool:
+    """Whether a part is newer than the manifests, or a manifest is missing."""
+    manifests = [store.out / "manifests" / f"{table}.parquet" for table in ORDER]
+    if not all(path.exists() for path in manifests):
+        return True
+    oldest_ns = min(path.stat().st_mtime_ns for path in manifests)
+    folders = [store.out / "parts" / table for table in ORDER]
+    changed = [p.stat().st_mtime_ns for f in folders if f.exists() for p in (f, *f.glob("*.parquet"))]
+    return any(time_ns > oldest_ns for time_ns in changed)
+
+
+def _joint_schema(table: str, parts: list[Path]) -> pa.Schema:
+    """The contract's columns; for videos also every passed-through column that a part has."""
+    schema = TABLES[table]
+    if table == "videos":
+        for part in parts:
+            for column in pq.read_schema(part):
+                if column.name not in schema.names:
+                    schema = schema.append(column.remove_metadata())
+    return schema
+
+
+def _join(parts: list[Path], schema: pa.Schema, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_name(target)
+    rows = 0
+    with disk_full_stops(str(target)):
+        try:
+            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+                pending: list[pa.Table] = []
+                for part in parts:
+                    part_table = pq.read_table(part)
+                    metadata = part_table.schema.metadata or {}
+                    part_table = part_table.replace_schema_metadata(
+                        {k: v for k, v in metadata.items() if k != FINGERPRINT_KEY}
+                    )
+                    pending.append(_fitted(part_table, schema))
+                    rows += part_table.num_rows
+                    if sum(t.num_rows for t in pending) >= 100_000:  # row groups of a size that readers like
+                        writer.write_table(pa.concat_tables(pending))
+                        pending = []
+                if pending:
+                    writer.write_table(pa.concat_tables(pending))
+            sync_file(partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    sync_folder(target.parent)
+    return rows
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with the columns of `schema`, in its order; a column it lacks is null."""
+    columns = [
+        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

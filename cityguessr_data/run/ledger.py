@@ -1,0 +1,65 @@
+"""The attempts table: every step of every attempt on every video, kept for good, and what to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import ErrorClass
+from ..core.schemas import ATTEMPTS, FINGERPRINT_KEY
+from .atomic import write_table
+from .stage import Step
+from .store import Store
+
+
+@dataclass(frozen=True)
+class LastFailure:
+    """How the last attempt on a video failed."""
+
+    video_id: str
+    error_class: ErrorClass
+    message: str
+    fingerprint: str
+    """Of what was asked then; another fingerprint means that the failure says nothing about today's request."""
+
+
+def record_attempt(store: Store, video_id: str, fingerprint: str, steps: Sequence[Step]) -> None:
+    """Append the steps of one attempt to the video's part."""
+    path = store.part("attempts", video_id)
+    earlier = pq.read_table(path, schema=ATTEMPTS) if path.exists() else ATTEMPTS.empty_table()
+    number = (max(earlier["attempt"].to_pylist(), default=0)) + 1
+    rows = [
+        {
+            "video_id": video_id,
+            "stage": step.stage,
+            "attempt": number,
+            "status": step.status,
+            "error_class": step.error_class,
+            "message": step.message,
+            "started_at": step.started_at,
+            "seconds": step.seconds,
+        }
+        for step in steps
+    ]
+    table = pa.concat_tables([earlier, pa.Table.from_pylist(rows, ATTEMPTS)])
+    write_table(path, table.replace_schema_metadata({**ATTEMPTS.metadata, FINGERPRINT_KEY: fingerprint.encode()}))
+
+
+def last_failures(store: Store) -> dict[str, LastFailure]:
+    """Videos whose last attempt failed as a whole, by id; a commit of the same request clears a video from the list."""
+    committed = store.committed()
+    found = {}
+    for path in store.parts("attempts"):
+        table = pq.read_table(path)
+        fingerprint = (table.schema.metadata or {}).get(FINGERPRINT_KEY, b"").decode()
+        video = committed.get(path.stem)
+        if table.num_rows == 0 or (video and video.fingerprint == fingerprint):
+            continue
+        row = table.slice(table.num_rows - 1).to_pylist()[0]  # a failed attempt ends with the step that failed
+        if row["status"] == "failed":
+            error_class = ErrorClass(row["error_class"])
+            found[path.stem] = LastFailure(path.stem, error_class, row["message"] or "", fingerprint)
+    return found

@@ -1,0 +1,176 @@
+"""The output directory: what is committed, and how a staged video becomes committed.
+
+A video is worked on in OUT/.cgtool/staging/, which no reader looks at, and only blurred frames are ever written there.
+To commit it, its folder is renamed to OUT/.cgtool/ready/<video_id>: that one rename decides. Then its files are moved
+to their places, the clips part last. A process killed before the rename leaves what was committed before as it was;
+killed after it, the next run finishes the moving before it does anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pyarrow.parquet as pq
+
+from ..core.errors import InputError, MachineError, disk_full_stops
+from ..core.schemas import FINGERPRINT_KEY
+from .atomic import sync_folder, write_json
+
+PARTS = ("frames", "faces", "videos", "clips")
+"""In the order they are put in place: the clips part is the commit."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What OUT holds of one video."""
+
+    video_id: str
+    fingerprint: str
+
+
+class Store:
+    """An output directory on a local disk (contract 4)."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.work = out / ".cgtool"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold OUT for one writer; the system lets go of it when the process dies, however it dies.
+
+        Raises:
+            InputError: another process is writing to it.
+            MachineError: OUT cannot be made or written.
+        """
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            probe = self.work / f"probe.{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as exc:
+            with disk_full_stops(str(self.out)):
+                raise MachineError(f"{self.out} cannot be written ({exc.strerror})", "Choose another --out") from exc
+        lock = filelock.FileLock(self.work / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as exc:
+            raise InputError(f"another run is writing to {self.out}", "Wait for it to end, or stop it") from exc
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def recover(self) -> int:
+        """Finish the moves that a killed run began and clear what it left half done. Returns how many it finished."""
+        ready = sorted((self.work / "ready").glob("*"))
+        for folder in ready:
+            self._put_in_place(folder)
+        self.discard()
+        shutil.rmtree(self.work / "trash", ignore_errors=True)
+        for parent in (self.out, self.out / "manifests", *(self.out / "parts" / t for t in (*PARTS, "attempts"))):
+            for leftover in parent.glob(".*.partial"):
+                leftover.unlink(missing_ok=True)
+        return len(ready)
+
+    def new_staging(self, video_id: str) -> Path:
+        """A fresh name for a folder to work on `video_id` in; the folder is made by whoever writes first."""
+        return self.work / "staging" / f"{video_id}.{secrets.token_hex(6)}"
+
+    def discard(self, video_id: str = "") -> None:
+        """Remove what unfinished attempts staged: of one video, or of all. Nobody may be working on them any more."""
+        for folder in (self.work / "staging").glob(f"{video_id}.*" if video_id else "*"):
+            shutil.rmtree(folder)
+
+    def commit(self, video_id: str, staging: Path) -> None:
+        """Make a staged video the committed one, in place of an earlier one if there is one.
+
+        Raises:
+            DiskFullError: no space left; the next run finishes the commit.
+        """
+        ready = self.work / "ready" / video_id
+        with disk_full_stops(str(self.out)):
+            ready.parent.mkdir(parents=True, exist_ok=True)
+            staging.rename(ready)
+            sync_folder(ready.parent)
+            self._put_in_place(ready)
+
+    def _put_in_place(self, ready: Path) -> None:
+        """Move a ready video to its places. Each step may have been done before: it can be repeated at any point."""
+        video_id = ready.name
+        place = self.out / "clips" / video_id
+        if (ready / "parts" / "clips.parquet").exists():
+            self.part("clips", video_id).unlink(missing_ok=True)  # an earlier result ends here
+            if (ready / "clips").exists():
+                if place.exists():
+                    trash = self.work / "trash" / f"{video_id}.{secrets.token_hex(6)}"
+                    trash.parent.mkdir(parents=True, exist_ok=True)
+                    place.rename(trash)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (ready / "clips").rename(place)
+                sync_folder(place.parent)
+            for table in PARTS:
+                part = self.part(table, video_id)
+                part.parent.mkdir(parents=True, exist_ok=True)
+                staged = ready / "parts" / f"{table}.parquet"
+                if staged.exists():
+                    os.replace(staged, part)  # noqa: PTH105 - the word says that the target may exist
+                    sync_folder(part.parent)
+        if place.exists() and not any(place.iterdir()):
+            place.rmdir()
+        shutil.rmtree(ready)
+        shutil.rmtree(self.work / "trash", ignore_errors=True)
+
+    def part(self, table: str, video_id: str) -> Path:
+        """Path of a video's part of a table."""
+        return self.out / "parts" / table / f"{video_id}.parquet"
+
+    def parts(self, table: str) -> list[Path]:
+        """All parts of a table, ordered by video id."""
+        return sorted(p for p in (self.out / "parts" / table).glob("*.parquet") if not p.name.startswith("."))
+
+    def committed(self) -> dict[str, Committed]:
+        """Every committed video by id."""
+        found = {}
+        for path in self.parts("clips"):
+            metadata = pq.read_schema(path).metadata or {}
+            found[path.stem] = Committed(path.stem, metadata.get(FINGERPRINT_KEY, b"").decode())
+        return found
+
+    def dataset(self) -> dict[str, Any] | None:
+        """dataset.json, or None before the first run.
+
+        Raises:
+            InputError: it is not JSON.
+        """
+        path = self.out / "dataset.json"
+        if not path.exists():
+            return None
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as exc:
+            raise InputError(f"{path} is damaged ({exc})", "Restore it, or choose another --out") from exc
+
+    def write_dataset(self, value: dict[str, Any]) -> None:
+        """Replace dataset.json; left alone where it says the same already."""
+        if value != self.dataset():
+            write_json(self.out / "dataset.json", value)
+
+    def plan(self) -> dict[str, Any]:
+        """What the last run was asked for: its videos, the links it looked up, its cache. Empty before the first."""
+        path = self.work / "plan.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+    def write_plan(self, value: dict[str, Any]) -> None:
+        """Replace the plan; left alone where it says the same already."""
+        if value != self.plan():
+            write_json(self.work / "plan.json", value)

@@ -1,0 +1,257 @@
+"""Writes a video's anonymised frames and table parts into its staging folder. Committing them is the store's job.
+
+It takes LabelledFrames only: what has not been through the anonymiser cannot reach a disk from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import ErrorClass, disk_full_stops
+from ..core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES, VIDEOS
+from ..core.types import Clip, LabelledFrame, LocalVideo, VideoTask
+from .atomic import sync_file, sync_folder, write_table
+from .stage import VideoJob
+
+if TYPE_CHECKING:
+    from ..core.types import RGB
+
+SoftLabel = Callable[[Sequence[int]], tuple[Sequence[float], int]]
+"""Top classes of a clip's frames -> (soft label over the 16 classes, majority class)."""
+
+
+@dataclass(frozen=True)
+class WriterConfig:
+    """What the writer must know of the configuration."""
+
+    samples: int
+    """Frames a clip."""
+    blur: str
+    """Name of the blur, for the clips table."""
+    soft_label: SoftLabel
+    phash: Callable[[RGB], int]
+    jpeg_quality: int = 95
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a video came to."""
+
+    clips: int = 0
+    frames: int = 0
+    faces: int = 0
+    """Boxes blurred."""
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.clips + other.clips, self.frames + other.frames, self.faces + other.faces)
+
+
+class VideoWriter:
+    """Frames go to disk one by one; the rows of a clip are written when its last frame is there.
+
+    A clip that stays short of frames, because decoding broke in it, is thrown away; the same clip may begin again with
+    another length.
+    """
+
+    def __init__(self, job: VideoJob, config: WriterConfig, fingerprint: str) -> None:
+        self.job = job
+        self.config = config
+        self.fingerprint = fingerprint
+        self.counts = Counts()
+        self._clips: list[dict[str, Any]] = []
+        self._open: _OpenClip | None = None
+        with disk_full_stops(str(job.staging)):
+            self._parts = _Parts(job.staging, fingerprint)
+
+    def write(self, frames: Iterator[LabelledFrame]) -> Iterator[None]:
+        """Write every frame; yields after each, so that the caller can measure.
+
+        Raises:
+            DiskFullError: no space left.
+        """
+        with disk_full_stops(str(self.job.staging)):
+            for frame in frames:
+                self._add(frame)
+                self.job.tick("write", 1)
+                yield
+
+    def finish(self, fault: str | None) -> Counts:
+        """Close the parts, with the videos row: `done`, or with the fault that ended decoding as its reason."""
+        with disk_full_stops(str(self.job.staging)):
+            self._drop_open()
+            self._parts.close(self._clips, video_row(self.job, "done", fault, len(self._clips)))
+            sync_folder(self.job.staging)
+        return self.counts
+
+    def _add(self, labelled: LabelledFrame) -> None:
+        clip = labelled.frame.clip
+        if self._open is None or self._open.clip != clip:
+            self._drop_open()
+            folder = self.job.staging / "clips" / clip.clip_id
+            folder.mkdir(parents=True)
+            self._open = _OpenClip(clip, folder)
+        self._open.add(labelled, self.config)
+        if len(self._open.frames) == self.config.samples:
+            self._close_clip(self._open)
+            self._open = None
+
+    def _close_clip(self, opened: _OpenClip) -> None:
+        clip, config, media = opened.clip, self.config, self.job.media
+        assert media is not None, "the clip stage sets the media info before its first frame"
+        n_faces = sum(row["blurred"] for row in opened.faces)
+        soft, majority = config.soft_label(opened.scenes) if opened.scenes else (None, None)
+        place = clip.place
+        self._clips.append(
+            {
+                "clip_id": clip.clip_id, "video_id": clip.video_id, "clip_index": clip.index,
+                "start_frame": clip.start_frame, "end_frame": clip.end_frame, "n_frames": clip.n_frames,
+                "fps": media.fps, "start_s": clip.start_s, "end_s": clip.end_s,
+                "width": opened.size[0], "height": opened.size[1],
+                "city": place.city, "state": place.state, "country": place.country, "continent": place.continent,
+                "city_label": place.city_label, "state_label": place.state_label,
+                "country_label": place.country_label, "continent_label": place.continent_label,
+                "n_sampled": len(opened.frames), "scene_soft": soft, "scene_majority": majority, "n_faces": n_faces,
+                "blur": config.blur, "frames_uri": f"clips/{clip.video_id}/{clip.clip_id}",
+                "fingerprint": self.fingerprint,
+            }
+        )  # fmt: skip
+        self._parts.add(opened.frames, opened.faces)
+        sync_folder(opened.folder)
+        self.counts += Counts(1, len(opened.frames), n_faces)
+
+    def _drop_open(self) -> None:
+        if self._open is not None:
+            shutil.rmtree(self._open.folder)
+            self._open = None
+
+
+def stage_empty(job: VideoJob, fingerprint: str, reason: str, message: str) -> None:
+    """Stage a video that is left out by policy: its videos row says why, its other parts are empty."""
+    shutil.rmtree(job.staging, ignore_errors=True)
+    with disk_full_stops(str(job.staging)):
+        _Parts(job.staging, fingerprint).close([], video_row(job, "dropped", f"{reason}: {message}", 0))
+
+
+def record_failed_video(
+    part: Callable[[str, str], Path], task: VideoTask, error_class: ErrorClass, message: str
+) -> None:
+    """Give a failed video its row in the videos table, unless an earlier result of it is committed."""
+    if not part("clips", task.video_id).exists():
+        job = VideoJob(task, LocalVideo(Path(), task.url, ""), Path(), lambda _stage, _frames: None)
+        write_table(
+            part("videos", task.video_id), video_table(video_row(job, "failed", f"{error_class}: {message}", 0))
+        )
+
+
+def video_row(job: VideoJob, status: str, reason: str | None, n_clips: int) -> dict[str, Any]:
+    """The row of the videos table; a passed-through column whose rows differ holds their values joined by ` | `."""
+    source, media, rows = job.source, job.media, job.task.rows
+    extra: dict[str, str] = {}
+    for name in dict.fromkeys(name for row in rows for name in row.extra):
+        extra[name] = " | ".join(dict.fromkeys(row.extra[name] for row in rows if row.extra.get(name)))
+    return {
+        "video_id": job.task.video_id, "url": job.task.url, "title": source.title, "channel": source.channel,
+        "license": next((row.license for row in rows if row.license), source.license),
+        "upload_date": source.upload_date, "sha256": source.sha256 or None,
+        "duration_s": media.duration_s if media else None, "fps": media.fps if media else None,
+        "width": media.width if media else None, "height": media.height if media else None,
+        "n_frames": media.n_frames if media else None, "n_clips": n_clips, "status": status, "reason": reason,
+        **{name: value for name, value in extra.items() if name not in VIDEOS.names},
+    }  # fmt: skip
+
+
+def video_table(row: dict[str, Any]) -> pa.Table:
+    """One videos row as a table: the contract's columns, then the passed-through ones as strings."""
+    extra = [pa.field(name, pa.string()) for name in row if name not in VIDEOS.names]
+    return pa.Table.from_pylist([row], pa.schema([*VIDEOS, *extra], metadata=VIDEOS.metadata))
+
+
+@dataclass
+class _OpenClip:
+    clip: Clip
+    folder: Path
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    faces: list[dict[str, Any]] = field(default_factory=list)
+    scenes: list[int] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)
+
+    def add(self, labelled: LabelledFrame, config: WriterConfig) -> None:
+        frame, scene = labelled.frame, labelled.scene
+        name = f"{frame.position + 1:03d}.jpg"
+        content = encode_jpeg(frame.rgb, config.jpeg_quality)
+        with (self.folder / name).open("wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        self.size = (frame.rgb.shape[1], frame.rgb.shape[0])
+        clip_id = self.clip.clip_id
+        self.frames.append(
+            {
+                "clip_id": clip_id, "position": frame.position, "frame_index": frame.frame_index,
+                "timestamp_s": frame.timestamp_s, "path": f"clips/{self.clip.video_id}/{clip_id}/{name}",
+                "sha256": hashlib.sha256(content).hexdigest(), "phash": config.phash(frame.rgb),
+                "scene_top1": scene.top1 if scene else None, "scene_top1_prob": scene.prob if scene else None,
+                "n_faces": sum(face.blurred for face in frame.faces),
+            }
+        )  # fmt: skip
+        self.faces += [
+            {
+                "clip_id": clip_id, "position": frame.position, "frame_index": frame.frame_index, "kind": face.kind,
+                "x0": face.x0, "y0": face.y0, "x1": face.x1, "y1": face.y1, "score": face.score,
+                "origin": face.origin, "blurred": face.blurred, "review": "pending",
+            }
+            for face in frame.faces
+        ]  # fmt: skip
+        if scene:
+            self.scenes.append(scene.top1)
+
+
+class _Parts:
+    """The four part files of one video under staging/parts, the big ones written clip by clip."""
+
+    def __init__(self, staging: Path, fingerprint: str) -> None:
+        (staging / "clips").mkdir(parents=True)
+        self.folder = staging / "parts"
+        self.folder.mkdir()
+        self._mark = {FINGERPRINT_KEY: fingerprint.encode()}
+        self._frames = self._writer("frames", FRAMES)
+        self._faces = self._writer("faces", FACES)
+
+    def add(self, frames: list[dict[str, Any]], faces: list[dict[str, Any]]) -> None:
+        self._frames.write_table(pa.Table.from_pylist(frames, FRAMES))
+        self._faces.write_table(pa.Table.from_pylist(faces, FACES))
+
+    def close(self, clips: list[dict[str, Any]], video: dict[str, Any]) -> None:
+        self._frames.close()
+        self._faces.close()
+        with self._writer("clips", CLIPS) as writer:
+            writer.write_table(pa.Table.from_pylist(clips, CLIPS))
+        table = video_table(video)
+        with self._writer("videos", table.schema) as writer:
+            writer.write_table(table)
+        for path in self.folder.iterdir():
+            sync_file(path)
+        sync_folder(self.folder)
+
+    def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        marked = schema.with_metadata({**schema.metadata, **self._mark})
+        return pq.ParquetWriter(self.folder / f"{name}.parquet", marked, compression="zstd")
+
+
+def encode_jpeg(rgb: RGB, quality: int) -> bytes:
+    """JPEG bytes of an RGB picture (H, W, 3) uint8."""
+    import cv2
+
+    ok, content = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ValueError(f"a picture of shape {rgb.shape} cannot be encoded as JPEG")
+    return bytes(content)

@@ -1,0 +1,146 @@
+"""The two makes of scene model: torchvision ResNets with the released Places365 weights, and any ONNX file.
+
+Imported only where a model is loaded: torch and ONNX Runtime take seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cityguessr_data.core.errors import InputError, MachineError, WeightsError
+from cityguessr_data.core.fingerprint import file_sha256
+from cityguessr_data.core.places365 import N_CATEGORIES
+
+from . import weights
+from .scene_input import RESNET_INPUT, OnnxScene, prepared, read_onnx_scene
+from .scenes import top1_of_logits
+
+if TYPE_CHECKING:
+    import onnxruntime
+    import torch
+
+    from cityguessr_data.core.types import RGB
+
+Top1 = tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]
+
+
+class ResNetScenes:
+    """A ResNet of torchvision with 365 classes; its input is RESNET_INPUT."""
+
+    def __init__(self, network: torch.nn.Module, digest: str, device: torch.device, precision: str) -> None:
+        self.digest = digest
+        self._network = network.eval().to(device)
+        self._device = device
+        self._bf16 = precision == "bf16"
+
+    def classify(self, rgb: RGB) -> Top1:
+        """See SceneClassifier."""
+        import torch
+
+        if not len(rgb):
+            return top1_of_logits(np.zeros((0, N_CATEGORIES)))
+        shown = torch.from_numpy(prepared(rgb, RESNET_INPUT)).to(self._device)
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self._network(shown)
+        return top1_of_logits(logits.float().cpu().numpy())
+
+
+class OnnxScenes:
+    """An ONNX file of 365 logits; its input is what the JSON beside it says."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, spec: OnnxScene, digest: str) -> None:
+        self.digest = digest
+        self._session = session
+        self._spec = spec
+
+    def classify(self, rgb: RGB) -> Top1:
+        """See SceneClassifier."""
+        if not len(rgb):
+            return top1_of_logits(np.zeros((0, N_CATEGORIES)))
+        return top1_of_logits(self.logits(prepared(rgb, self._spec.input)))
+
+    def logits(self, shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The file's output (B, 365) for its input, which `prepared` makes."""
+        logits: npt.NDArray[np.float32] = self._session.run([self._spec.output_name], {self._spec.input_name: shown})[0]
+        return logits
+
+
+def load_resnet(arch: str, path: Path, device: str, precision: str) -> ResNetScenes:
+    """Load `arch` (`resnet18` or `resnet50`) with the released weights at `path`.
+
+    Raises:
+        WeightsError: the file holds another network, or none.
+        MachineError: CUDA is asked for and is not there.
+    """
+    import torch
+    import torchvision
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MachineError("torch finds no CUDA device", "Use --device cpu, or install a torch that fits the driver")
+    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    network = torchvision.models.get_model(arch, weights=None, num_classes=N_CATEGORIES)
+    try:
+        network.load_state_dict(weights.load_state_dict(path), strict=True)
+    except RuntimeError as exc:
+        raise WeightsError(
+            f"{path} is not a Places365 {arch}: {' '.join(str(exc).split())[:200]}",
+            "Run `cgtool weights verify`",
+        ) from exc
+    return ResNetScenes(network, file_sha256(path), chosen, precision)
+
+
+def load_onnx(path: Path, device: str, threads: int) -> OnnxScenes:
+    """Load an ONNX scene model with the JSON beside it, and see that it gives 365 logits.
+
+    Raises:
+        InputError: the file is not there, or its JSON is missing or wrong.
+        WeightsError: it is no ONNX file, or not one that the JSON describes.
+        MachineError: CUDA is asked for and this ONNX Runtime has none.
+    """
+    import onnxruntime
+
+    if threads < 1:
+        raise ValueError(f"expected one thread or more, got {threads}")
+    if not path.is_file():
+        raise InputError(f"the scene model {path} is not there", "Give another path, resnet18, resnet50 or off")
+    spec = read_onnx_scene(path)
+    available = onnxruntime.get_available_providers()
+    if device == "cuda" and "CUDAExecutionProvider" not in available:
+        raise MachineError("this ONNX Runtime has no CUDA", "Use --device cpu, or install onnxruntime-gpu in its place")
+    wanted = ("CPUExecutionProvider",) if device == "cpu" else ("CUDAExecutionProvider", "CPUExecutionProvider")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors; they come as exceptions too
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=[p for p in wanted if p in available])
+    except Exception as exc:  # ONNX Runtime's errors have no common class
+        raise _not_fit(path, f"ONNX Runtime cannot read it ({' '.join(str(exc).split())[:200]})") from exc
+    size = spec.input.size_px
+    trial = np.full((2, size, size, 3), 127, np.uint8)
+    model = OnnxScenes(session, spec, _pair_sha256(path))
+    try:
+        logits = model.logits(prepared(trial, spec.input))
+    except Exception as exc:
+        raise _not_fit(path, f"it does not take the input its JSON tells ({' '.join(str(exc).split())[:200]})") from exc
+    if logits.shape != (2, N_CATEGORIES):
+        raise _not_fit(path, f"expected {N_CATEGORIES} logits a frame, got shape {logits.shape} for 2 frames")
+    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-3):
+        raise _not_fit(path, "its output is probabilities, expected logits (before the softmax)")
+    return model
+
+
+def _pair_sha256(onnx_path: Path) -> str:
+    """As `cat FILE.onnx FILE.json | sha256sum` gives it: the same weights shown other pixels are another model."""
+    digest = hashlib.sha256(onnx_path.read_bytes())
+    digest.update(onnx_path.with_suffix(".json").read_bytes())
+    return digest.hexdigest()
+
+
+def _not_fit(path: Path, why: str) -> WeightsError:
+    json_name = path.with_suffix(".json").name
+    return WeightsError(f"{path} is no scene model we can use: {why}", f"Mend {json_name}, or take another file")

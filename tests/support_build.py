@@ -1,0 +1,49 @@
+"""Runs the real command in its own process, as a user would, with short clips so that a build takes seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SHORT = ("--clip-frames", "20-25", "--samples", "5", "--detector", "mobilenet0.25", "--scene-model", "off")
+CGTOOL = (sys.executable, "-m", "cgtool")
+
+
+def cgtool(
+    *args: object, env: dict[str, str] | None = None, timeout_s: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line and wait for it."""
+    return subprocess.run(
+        [*CGTOOL, *map(str, args)],
+        capture_output=True, text=True, timeout=timeout_s, check=False, env=os.environ | (env or {}),
+    )  # fmt: skip
+
+
+def write_sources(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """A sources table with the columns that the rows have."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The JSON object that --json printed."""
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+def tree_digest(out: Path) -> dict[str, str]:
+    """Path -> SHA-256 of every saved frame, from the disk and not from the tables."""
+    import hashlib
+
+    clips = out / "clips"
+    return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(clips.rglob("*.jpg"))}
