@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint torture clean
 
 # One pip call brings everything, and it runs again only when pyproject.toml has changed.
 $(VENV)/.installed: pyproject.toml
@@ -16,6 +16,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+# The tests of many runs at their full count: twenty kills in a chain.
+torture: $(VENV)/.installed
+	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

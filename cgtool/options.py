@@ -66,7 +66,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(name, TYPES, n=1)
             raise InputError(f"{path}: unknown option {key!r}", f"Did you mean {near[0]!r}?" if near else "Remove it")
         wanted = TYPES[name]
-        fits = isinstance(value, {float: (int, float), Path: str}.get(wanted, wanted))
+        accepted: dict[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
+        fits = isinstance(value, accepted.get(wanted, (wanted,)))
         if not fits or (isinstance(value, bool) and wanted is not bool):
             raise InputError(f"{path}: {key} is {value!r}, expected {wanted.__name__}", "Mend the value")
         options[name] = wanted(value)

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .core.errors import CgtoolError, WeightsError
-from .synthetic.demo_videos import compose_demo_videos
 from .media.download import DownloadConfig
 from .pipeline import BuildConfig, BuildResult, build
 from .run.executor import Listener
 from .stages.anonymise import AnonymiseConfig
+from .synthetic.demo_videos import compose_demo_videos
 from .vision import weights
 from .vision.retinaface.detector import DetectorConfig
 from .vision.scenes import SceneConfig

@@ -13,7 +13,8 @@ from .core.errors import MediaError
 from .core.spans import plan_clips
 from .core.types import SourceRow
 from .media.decode import index_video
-from .media.download import Downloader, is_local
+from .media.download import Downloader
+from .media.ids import is_local
 from .pipeline import BuildConfig, read_table
 from .planning import Links, known_videos
 from .run.store import Store

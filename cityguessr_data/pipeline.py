@@ -23,7 +23,8 @@ from .core.schemas import SCHEMA_VERSION
 from .core.sources import read_sources
 from .core.taxonomy import Taxonomy
 from .core.types import SourceRow, VideoTask
-from .media.download import DownloadConfig, Downloader, is_local
+from .media.download import DownloadConfig, Downloader
+from .media.ids import is_local
 from .planning import plan_tasks
 from .publish.preview import write_preview
 from .run.assemble import assemble, is_stale

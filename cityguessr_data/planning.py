@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from .core.errors import InputError, VideoError
 from .core.sources import group_tasks
 from .core.types import SourceRow, VideoTask
-from .media.download import Downloader, offline_id
+from .media.download import Downloader
+from .media.ids import offline_id
 from .run.compute import Failed
 from .run.ledger import last_failures, record_attempt
 from .run.stage import Step

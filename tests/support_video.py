@@ -1,4 +1,4 @@
-"""Makes small real videos whose frames carry their own number as a bar code, so that a test can say which frame it got."""
+"""Makes small real videos whose frames carry their number as a bar code, so that a test knows which frame it got."""
 
 from __future__ import annotations
 

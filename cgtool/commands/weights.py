@@ -51,7 +51,12 @@ def verify(
     from cityguessr_data.vision.weights import list_weights, verify
 
     chosen = name or [w.name for w in list_weights() if w.state != "missing"]
+    wrong = []
     for one in chosen:
         checked = verify(one)
         stdout().print(f"{one}: {checked.state}", soft_wrap=True)
-    return 0
+        if checked.state == "wrong digest":
+            wrong.append(f"delete {checked.path} and run `cgtool weights pull {one}`")
+    for mend in wrong:
+        say(f"error: {mend}")
+    return 2 if wrong else 0

@@ -32,7 +32,8 @@ VIDEOS = _schema(
         ("n_frames", pa.int64()),
         ("reason", pa.string()),
     ],
-    order="video_id url title channel license upload_date sha256 duration_s fps width height n_frames n_clips status reason",
+    order="video_id url title channel license upload_date sha256 duration_s fps width height n_frames n_clips status "
+    "reason",
 )
 
 CLIPS = _schema(
@@ -66,8 +67,8 @@ CLIPS = _schema(
         ("n_faces", pa.int32()),
         ("blur", pa.string()),
     ],
-    order="clip_id video_id clip_index start_frame end_frame n_frames fps start_s end_s width height city state country "
-    "continent city_label state_label country_label continent_label n_sampled scene_soft scene_majority n_faces blur "
+    order="clip_id video_id clip_index start_frame end_frame n_frames fps start_s end_s width height city state "
+    "country continent city_label state_label country_label continent_label n_sampled scene_soft scene_majority n_faces blur "
     "frames_uri fingerprint",
 )
 

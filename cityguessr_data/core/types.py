@@ -81,12 +81,14 @@ class LocalVideo:
     """YYYY-MM-DD."""
 
 
+DropReason = Literal["too-short", "too-long", "too-small", "live"]
+
+
 @dataclass(frozen=True)
 class Dropped:
     """A video left out by policy, not by failure: counted with its reason."""
 
-    reason: str
-    """too-short, too-long, too-small, live."""
+    reason: DropReason
     message: str
 
 

@@ -135,7 +135,7 @@ def decode(path: Path, wanted: Collection[int], end: int, index: VideoIndex) -> 
                 if (frame.width, frame.height) != size:
                     raise DecodeBreak(decoded, f"the picture size changes from {size} to {(frame.width, frame.height)}")
                 if decoded in wanted:
-                    rgb = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                    rgb: RGB = reformatter.reformat(frame, format="rgb24").to_ndarray()  # type: ignore[assignment]
                     time_s = index.time_of(decoded)
                     yield DecodedFrame(decoded, time_s, upright(rgb, orientation_of(frame)))
                 decoded += 1

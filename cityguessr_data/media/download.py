@@ -15,11 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cityguessr_data.core.errors import CgtoolError, ErrorClass, InputError, StopError, VideoError
-from cityguessr_data.core.types import LocalVideo
+from cityguessr_data.core.types import Dropped, LocalVideo
 from cityguessr_data.media import outcomes
 from cityguessr_data.media.failures import close_left_open, typed
 from cityguessr_data.media.hosts import HostGuard, host_of
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]
 """(bytes so far, bytes in all where known); called from the downloading thread."""
-DropReason = Literal["too-short", "too-long", "too-small", "live"]
 
 _PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -94,14 +93,6 @@ class ResolvedVideo:
     video_id: str
     url: str
     title: str | None = None
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A video that the user's limits leave out: counted, not a failure."""
-
-    reason: DropReason
-    message: str
 
 
 class SiteBlocked(VideoError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cityguessr_data.core.sources import safe_id
+from cityguessr_data.media.pace import YOUTUBE, site_of
 
 _MEDIA_ENDINGS = frozenset(
     f".{ending}"
@@ -42,17 +43,19 @@ def offline_key(url: str) -> tuple[str, str] | None:
     """
     from yt_dlp.extractor import gen_extractor_classes
 
-    # A video opened from a playlist is that one video; yt-dlp only takes it for one without the list
-    base, _, query = url.partition("?")
-    single = base + ("?" + query if (query := re.sub(r"(^|&)list=[^&#]*", "", query).lstrip("&")) else "")
-    for candidate in (single, url):
-        extractor = next((ie for ie in gen_extractor_classes() if ie.suitable(candidate)), None)
-        if extractor is not None and extractor.IE_NAME == "youtube":
-            return "youtube", extractor.get_temp_id(candidate)
-    if extractor is None or extractor.IE_NAME != "generic":
+    if site_of(url) == YOUTUBE:
+        # A video opened from a playlist is that one video; yt-dlp only takes it for one without the list
+        base, _, query = url.partition("?")
+        query = re.sub(r"(^|&)list=[^&#]*", "", query).lstrip("&")
+        url = f"{base}?{query}" if query else base
+    elif Path(urlsplit(url).path).suffix.lower() not in _MEDIA_ENDINGS:
         return None
-    ending = Path(urlsplit(url).path).suffix.lower()
-    return ("generic", generic_id(url)) if ending in _MEDIA_ENDINGS else None
+    extractor = next((ie for ie in gen_extractor_classes() if ie.suitable(url)), None)
+    if extractor is not None and extractor.IE_NAME == "youtube":
+        return "youtube", extractor.get_temp_id(url)
+    if extractor is not None and extractor.IE_NAME == "generic" and site_of(url) != YOUTUBE:
+        return "generic", generic_id(url)
+    return None
 
 
 def generic_id(url: str) -> str:

@@ -15,7 +15,8 @@ from yt_dlp.utils import PlaylistEntries, unsmuggle_url
 
 from cityguessr_data.core.errors import ErrorClass, InputError, MediaError, VideoError
 from cityguessr_data.core.sources import safe_id
-from cityguessr_data.media.download import DownloadConfig, Dropped, DropReason, Progress, ResolvedVideo
+from cityguessr_data.core.types import Dropped, DropReason
+from cityguessr_data.media.download import DownloadConfig, Progress, ResolvedVideo
 from cityguessr_data.media.failures import retry_after_s, typed, worth_retrying
 from cityguessr_data.media.hosts import HostGuard
 from cityguessr_data.media.ids import generic_id, offline_id
@@ -165,7 +166,7 @@ class Session:
             except Exception as exc:
                 asked_s = retry_after_s(exc)
                 hopeless = attempt == self.config.retries or not worth_retrying(exc)
-                if self.halt.is_set() or hopeless or False and asked_s:
+                if self.halt.is_set() or hopeless or (asked_s or 0) > self.config.max_wait_s:
                     raise typed(exc, self.url, site_of(self.url)) from exc
             self.halt.wait(min(self.config.backoff_s * 2**attempt, 10.0) if asked_s is None else asked_s)
         raise AssertionError("unreachable")

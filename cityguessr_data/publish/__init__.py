@@ -1,0 +1,1 @@
+"""What is made of a finished data set for people to look at and share."""

@@ -39,7 +39,7 @@ class RunReport:
     tail_frames: int = 0
     lost_clips: int = 0
     seconds: float = 0.0
-    stage_seconds: Counter[str] = field(default_factory=Counter)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     """Busy seconds by stage, summed over workers."""
 
 
@@ -112,7 +112,7 @@ def _count(report: RunReport, staged: Staged) -> None:
     report.tail_frames += staged.tail_frames
     report.lost_clips += staged.lost_clips
     for step in staged.steps:
-        report.stage_seconds[step.stage] += step.seconds
+        report.stage_seconds[step.stage] = report.stage_seconds.get(step.stage, 0.0) + step.seconds
 
 
 def exit_code(report: RunReport, retryable: Sequence[LastFailure]) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..core.types import LocalVideo, MediaInfo, VideoTask
+from ..core.types import DropReason, LocalVideo, MediaInfo, VideoTask
 
 Tick = Callable[[str, int], None]
 """Called with a stage's name and how many more frames it has finished."""
@@ -82,7 +82,7 @@ class Stage(Protocol):
 class DropVideo(Exception):
     """A stage leaves a video out by policy (reason as in the videos table)."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: DropReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message

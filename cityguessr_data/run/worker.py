@@ -1,4 +1,4 @@
-"""A worker process: opens the computing stages once, then takes videos from its pipe until it is told to stop.
+"""A worker process: opens the computing stages once, then takes videos from its pipe until it is killed.
 
 What it sends: ("ready", remarks), ("unfit", (message, hint)), ("ticks", {stage: frames}), ("outcome", Staged or
 Failed), ("stop", StopError).
@@ -13,11 +13,16 @@ import threading
 import time
 from collections import Counter
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import CgtoolError, StopError
+from ..core.types import LocalVideo, VideoTask
 from .compute import Compute
 from .executor import ComputeFactory
+
+Job = tuple[VideoTask, LocalVideo, Path, str]
+"""What comes down the pipe: task, source, staging folder, fingerprint."""
 
 _TELL_EVERY_S = 0.25
 
@@ -33,10 +38,11 @@ def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, thread
         pipe.send(("unfit", (exc.message, exc.hint)))
         return
     pipe.send(("ready", [remark for stage in compute.stages for remark in stage.remarks()]))
-    while (job := pipe.recv()) is not None:
+    while True:
+        job: Job = pipe.recv()
         ticks = _Ticks(pipe)
         try:
-            outcome = compute.run(*job, ticks.add)
+            outcome = compute.run(*job, tick=ticks.add)
         except StopError as exc:
             pipe.send(("stop", exc))
             return

@@ -110,7 +110,8 @@ class AnonymiseStage:
         assert self._detector is not None, "open() comes first"
         found = self._detector.detect(frame.rgb[np.newaxis])[0]
         return tuple(
-            Face(*map(float, box), score=float(score)) for box, score in zip(found.boxes, found.scores, strict=True)
+            Face(x0, y0, x1, y1, score)
+            for (x0, y0, x1, y1), score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
         )
 
     def _blurred(

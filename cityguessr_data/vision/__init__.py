@@ -1,0 +1,1 @@
+"""Face detection, blurring, scenes and weights: calls that take RGB frames and know nothing of videos or tables."""

@@ -23,8 +23,8 @@ def decoded(path: Path, wanted: list[int]) -> list[tuple[int, float, np.ndarray]
 @pytest.mark.parametrize(
     ("name", "args"),
     [
-        ("b_frames.mp4", ("-c:v", "libx264", "-bf", "3", "-g", "25", "-crf", "12", "-pix_fmt", "yuv420p")),
-        ("open_gop.mkv", ("-c:v", "libx264", "-bf", "2", "-g", "20", "-x264-params", "open-gop=1", "-crf", "12", "-pix_fmt", "yuv420p")),
+        ("b_frames.mp4", (*X264, "-bf", "3", "-g", "25", "-tune", "film")),
+        ("open_gop.mkv", (*X264, "-bf", "2", "-g", "20", "-x264-params", "open-gop=1")),
         ("stream.ts", (*X264, "-f", "mpegts")),
         ("offset.ts", (*X264, "-output_ts_offset", "7.5", "-f", "mpegts")),
         ("offset.mkv", (*X264, "-output_ts_offset", "3")),

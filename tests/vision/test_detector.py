@@ -124,13 +124,13 @@ def test_digest_and_description_name_the_weights(tmp_path: Path) -> None:
     )
 
 
-def test_the_onnx_back_end_wants_an_onnx_file(tmp_path: Path) -> None:
-    config = DetectorConfig("mobilenet0.25", backend="onnx", device="cpu")
-    with pytest.raises(InputError, match=r"cannot read w.pth"):
-        FaceDetector(config, saved_network(tmp_path / "w.pth"))
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_what_holds_no_weights_of_the_network_is_refused(tmp_path: Path, backend: Any) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
-    with pytest.raises(WeightsError, match=r"broken.onnx cannot be loaded"):
-        FaceDetector(config, tmp_path / "broken.onnx")
+    with pytest.raises(WeightsError, match=r"broken.onnx is not an ONNX graph"):
+        FaceDetector(DetectorConfig("mobilenet0.25", backend=backend, device="cpu"), tmp_path / "broken.onnx")
+    with pytest.raises(WeightsError, match="does not hold RetinaFace resnet50"):
+        FaceDetector(DetectorConfig("resnet50", backend=backend, device="cpu"), saved_network(tmp_path / "w.pth"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

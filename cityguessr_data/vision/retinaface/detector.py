@@ -72,8 +72,8 @@ class FaceDetector:
     """RetinaFace with the weights of one file, ready to run.
 
     Raises:
-        WeightsError: the file is not that network's. MachineError: the device asked for is not there.
-        InputError: the back end cannot read this kind of file.
+        WeightsError: the file is not that network's.
+        MachineError: the device asked for is not there, or ONNX Runtime cannot run the network.
     """
 
     def __init__(self, config: DetectorConfig, weights: Path) -> None:
