@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,9 +22,8 @@ class BuildProgress:
     def __init__(self) -> None:
         self._videos = 0
         self._ended = 0
-        self._written_in_ended = 0
-        self._frames = dict.fromkeys(_FRAME_STAGES, 0)
-        self._lock = threading.Lock()
+        self._begun = 0
+        self._expected = [0, 0]
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
 
@@ -75,21 +73,29 @@ class BuildProgress:
 
     def ticked(self, stage: str, frames: int) -> None:
         """See Listener."""
-        with self._lock:
-            self._frames[stage] += frames
-        if self._bars:
-            task = self._tasks[stage]
-            self._bars.advance(task, frames)
-            speed = self._bars.tasks[list(self._tasks).index(stage)].speed
-            self._bars.update(task, rate=f"{speed:.1f} frames/s" if speed else "")
+        from cityguessr_data.run.stage import EXPECTED
+
+        if not self._bars:
+            return
+        if stage in EXPECTED:
+            self._expect(EXPECTED.index(stage), frames)
+            return
+        task = self._tasks[stage]
+        self._bars.advance(task, frames)
+        speed = next(t.speed for t in self._bars.tasks if t.id == task)
+        self._bars.update(task, rate=f"{speed:.1f} frames/s" if speed else "", visible=True)
+
+    def _expect(self, which: int, frames: int) -> None:
+        """What the videos begun so far will come to, scaled to all: totals are estimates until the last has begun."""
+        self._expected[which] += frames
+        self._begun += which == 0
+        for stage in ("decode",) if which == 0 else _FRAME_STAGES[1:]:
+            self._bars.update(self._tasks[stage], total=self._expected[which] * self._videos / max(self._begun, 1))
 
     def ended(self, outcome: Staged | Failed | Postponed) -> None:
         """See Listener."""
         self._ended += 1
         self._say(f"[{self._ended}/{self._videos}] {outcome.video_id}: {_told(outcome)}")
-        if self._bars and self._ended:
-            for stage in _FRAME_STAGES:  # what the finished videos came to, scaled to all: an estimate
-                self._bars.update(self._tasks[stage], total=self._frames[stage] * self._videos / self._ended)
 
     def said(self, message: str) -> None:
         """See Listener."""

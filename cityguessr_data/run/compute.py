@@ -77,6 +77,8 @@ class Compute:
             counts = writer.finish(": ".join(job.faults["clip"]) if "clip" in job.faults else None)
         except _InStage as wrapped:
             error, stage_name = wrapped.error, wrapped.stage
+        except Exception as exc:  # noqa: BLE001 - closing the parts; told below like any other
+            error, stage_name = exc, "write"
         else:
             steps = tuple(
                 Step(name, "failed", started_at, meter.busy_s, *job.faults[name])

@@ -15,7 +15,10 @@ from typing import Any, Literal, Protocol
 from ..core.types import DropReason, LocalVideo, MediaInfo, VideoTask
 
 Tick = Callable[[str, int], None]
-"""Called with a stage's name and how many more frames it has finished."""
+"""Called with a stage's name and how many more frames it has finished, or with one of EXPECTED and how many will be."""
+
+EXPECTED = ("expected decoded", "expected sampled")
+"""Names under which a video that has begun tells how many frames it will decode and save."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class VideoJob:
     """Stage -> (error class, message) of a fault that did not stop the video."""
     notes: dict[str, str] = field(default_factory=dict)
     """Stage -> a remark for the attempts table."""
+
+    def expect(self, decoded: int, sampled: int) -> None:
+        """Tell how many frames will be decoded and saved, for the time left."""
+        self.tick(EXPECTED[0], decoded)
+        self.tick(EXPECTED[1], sampled)
 
 
 class Stage(Protocol):

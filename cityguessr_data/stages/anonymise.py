@@ -64,9 +64,7 @@ class AnonymiseStage:
 
     def open(self) -> None:
         """Load the detector."""
-        from ..vision.retinaface.detector import FaceDetector
-
-        self._detector = FaceDetector(self.config.detector, self.weights)
+        self._detector = FACE.load_detector_factory()(self.config.detector, self.weights)
 
     def remarks(self) -> Sequence[str]:
         """One line where the detector is slow on this machine, with a measured estimate."""

@@ -102,6 +102,7 @@ class ClipStage:
             clips, job.tail_frames = plan_video(job.task.video_id, job.task.rows, index, self.config)
             if not clips:
                 self._refuse(index)
+            job.expect(clips[-1].end_frame, len(clips) * self.config.samples)
             whole = yield from self._frames(job, source.path, clips, index)
             if index.fault and "clip" not in job.faults:
                 job.faults["clip"] = ("bad-media", index.fault)

@@ -86,14 +86,13 @@ def video_look(config: SyntheticConfig, city: int, video: int) -> VideoLook:
     sky_top = (sky_low[0] * deep * 0.8, sky_low[1] * deep, min(255.0, sky_low[2] * (0.5 + 0.6 * deep)))
     bright_side = draw.uniform(0.75, 1.0)
     sun = (1.0, bright_side) if draw.random() < 0.5 else (bright_side, 1.0)
-    wall_value = draw.uniform(0.4, 0.9)
-    walls = tuple(_paint(draw, (0.05, 0.45), (wall_value * 0.75, min(1.0, wall_value * 1.15))) for _ in range(5))
+    walls = tuple(_paint(draw, (0.0, 0.5), (0.35, 1.0)) for _ in range(24))
     return VideoLook(
         time=time,
         ambient=float(ambient),
         sun=sun,
         fog_per_m=float(draw.choice([0.001, 0.004, 0.011], p=[0.5, 0.3, 0.2]) * draw.uniform(0.7, 1.3)),
-        rain=bool(draw.random() < 0.2),
+        rain=bool(draw.random() < 0.15),
         sky_top=sky_top,
         sky_low=sky_low,
         fog=(0.9 * sky_low[0], 0.9 * sky_low[1], 0.9 * sky_low[2]),
@@ -105,13 +104,13 @@ def video_look(config: SyntheticConfig, city: int, video: int) -> VideoLook:
         lit=float({"day": 0.0, "overcast": 0.05, "dusk": 0.35, "night": 0.6}[time]),
         tint=(float(draw.uniform(0.8, 1.15)), float(draw.uniform(0.9, 1.08)), float(draw.uniform(0.78, 1.18))),
         gamma=float(draw.uniform(0.75, 0.95 if time == "night" else 1.1)),
-        noise=float(draw.uniform(0.5, 4.0)),
-        camera_m=float(draw.uniform(1.5, 2.4)),
-        fov_deg=float(draw.uniform(62.0, 76.0)),
-        horizon=float(draw.uniform(0.58, 0.68)),
+        noise=float(draw.uniform(0.5, 3.0)),
+        camera_m=float(draw.uniform(1.6, 2.1)),
+        fov_deg=float(draw.uniform(64.0, 72.0)),
+        horizon=float(draw.uniform(0.61, 0.66)),
         lateral_m=float(draw.uniform(-0.6, 0.6)),
         sway=float(draw.uniform(0.0, 0.006)),
         speed_mps=float(draw.uniform(4.0, 10.0)),
-        traffic=float(draw.uniform(0.5, 4.0)),
+        traffic=float(draw.uniform(0.5, 3.0)),
         people=float(draw.uniform(0.5, 5.0)),
     )

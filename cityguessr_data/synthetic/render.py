@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .camera import N_WAVES, develop, draw_drift, view_shift
 from .config import SyntheticConfig, rng
 from .ground import HALF_GROUND_M, ground_texture
 from .look import VideoLook, video_look
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 NEAR_M, FAR_M = 2.5, 130.0
 """Things nearer or farther than this are not drawn."""
 
-_SWAY_MARGIN = 0.03
+_SWAY_MARGIN = 0.06
 
 
 class VideoRenderer:
@@ -72,8 +73,7 @@ class VideoRenderer:
             0, self.look.noise, (2 * config.height, 2 * config.width, 1)
         )
         self._noise = np.repeat(np.round(grain).astype(np.int16), 3, axis=2)
-        levels = 255 * (np.arange(256) / 255) ** self.look.gamma
-        self._tone = np.clip(np.outer(levels, self.look.tint), 0, 255).astype(np.uint8).reshape(1, 256, 3)
+        self._drift = draw_drift(rng(config.seed, "drift", city, video), N_WAVES)
 
     # -- geometry: worked out once -----------------------------------------------------------------------------------
 
@@ -201,14 +201,15 @@ class VideoRenderer:
             top, left = (int(draw.integers(n)) for n in (self._height, self._width))
             cv2.add(canvas, self._rain[top : top + self._height, left : left + self._width], dst=canvas)
         width, height = self.config.width, self.config.height
-        phase = np.array([1.7, 2.3]) * index / self.config.fps * 2 * np.pi
-        shift = self.look.sway * self._width * np.sin(phase + np.array([0.0, 1.0]))
+        time_s = index / self.config.fps
+        waves = self._drift.at(time_s)
         margin = 0.5 * np.array([self._width - width * self._scale, self._height - height * self._scale])
+        shift = view_shift(self.look, waves, time_s) * self._width
         left, top = np.round(margin + np.clip(shift, -margin, margin)).astype(int)
         picture = canvas[top : top + height * self._scale, left : left + width * self._scale]
         if self._scale > 1:
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        toned = cv2.LUT(np.ascontiguousarray(picture), self._tone)
+        picture = develop(picture, self.look, waves)
         top, left = int(draw.integers(height)), int(draw.integers(width))
-        noisy = cv2.add(toned, self._noise[top : top + height, left : left + width], dtype=cv2.CV_8U)
+        noisy = cv2.add(picture, self._noise[top : top + height, left : left + width], dtype=cv2.CV_8U)
         return np.asarray(noisy, np.uint8)

@@ -29,7 +29,7 @@ TAIL_M = 240.0
 MAX_TRAVEL_M = 1500.0
 """Longest way of a camera; in a long video it goes slower, so that the textures of the road stay of bounded size."""
 
-_STREET_M, _OTHER_M = (90.0, 220.0), (60.0, 110.0)
+_STREET_M, _OTHER_M = (120.0, 260.0), (60.0, 100.0)
 """Lengths of stretches: long enough to fill the view, and about two thirds of all frames are street."""
 
 _OTHERS = ("residential", "market", "park", "bridge", "highway")

@@ -36,7 +36,9 @@ def onnx_bytes(network: RetinaFace) -> bytes:
     """
     writer = _Writer()
     maps = writer.pyramid(network.fpn, writer.body(network.body, INPUT))
-    levels = [writer.context(ssh, fed) for ssh, fed in zip((network.ssh1, network.ssh2, network.ssh3), maps, strict=True)]
+    levels = [
+        writer.context(ssh, fed) for ssh, fed in zip((network.ssh1, network.ssh2, network.ssh3), maps, strict=True)
+    ]
     writer.heads(network.box_heads, levels, 4, DELTAS)
     probs = writer.node("Softmax", writer.heads(network.class_heads, levels, 2), axis=-1)
     writer.node("Gather", probs, writer.constant(np.array(1, np.int64)), name=PROBS, axis=2)  # 0 is the background
