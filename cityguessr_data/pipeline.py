@@ -195,8 +195,9 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
             downloader = Downloader(config.download)
             plan = plan_tasks(store, rows, downloader, fingerprint_of, retry_failed=config.retry_failed)
             items = [WorkItem(task, fingerprint_of(task)) for task in plan.tasks]
-            result.todo = find_todo(store, items, retry_failed=config.retry_failed)
+            result.todo = find_todo(store, items, retry_failed=config.retry_failed, left=plan.left)
             result.report.failed += plan.failed
+            result.report.postponed += plan.postponed
             if result.todo.missing:
                 fetch = DownloadStage(downloader, listener.fetching).fetch
                 factory = partial(make_compute, config, models.detector)

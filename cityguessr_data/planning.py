@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from .core.errors import InputError, VideoError
 from .core.sources import group_tasks
 from .core.types import SourceRow, VideoTask
-from .media.download import Downloader
+from .media.download import Downloader, SiteBlocked
 from .media.ids import offline_id
 from .run.compute import Failed
-from .run.ledger import last_failures, record_attempt
+from .run.executor import Postponed
+from .run.ledger import LastFailure, last_failures, record_attempt
 from .run.stage import Step
 from .run.store import Store
 from .run.writer import record_failed_video
@@ -36,6 +37,10 @@ class Plan:
     tasks: tuple[VideoTask, ...]
     failed: tuple[Failed, ...]
     """Links that could not be looked up now; they are in the attempts and videos tables."""
+    left: tuple[LastFailure, ...]
+    """Links whose look-up failed earlier and was not repeated."""
+    postponed: tuple[Postponed, ...]
+    """Links that were not looked up, because their site has stopped answering in this run."""
 
 
 def link_id(url: str) -> str:
@@ -71,8 +76,9 @@ def plan_tasks(
     """
     links: Links = dict(store.plan().get("links", {}))
     failures = last_failures(store)
-    failed: dict[str, Failed] = {}
+    failed: dict[str, Failed | Postponed] = {}
     unknown: dict[str, str] = {}
+    left: list[LastFailure] = []
     found: list[tuple[str, str, SourceRow]] = []
     for row in rows:
         videos = known_videos(row, links)
@@ -81,6 +87,8 @@ def plan_tasks(
             earlier = failures.get(stand_in.video_id)
             if earlier is None or (retry_failed and not earlier.error_class.permanent):
                 links |= _look_up(store, stand_in, downloader, fingerprint_of(stand_in), failed)
+            else:
+                left.append(earlier)
             videos = known_videos(row, links)
             if videos is None:
                 unknown[row.url] = stand_in.video_id
@@ -90,19 +98,31 @@ def plan_tasks(
     videos_asked = [[task.video_id, task.url] for task in tasks] + [[v, url] for url, v in unknown.items()]
     cache = str(downloader.config.cache.resolve())
     store.write_plan({"cache": cache, "links": links, "videos": videos_asked})
-    return Plan(tasks, tuple(failed.values()))
+    ended = tuple(failed.values())
+    return Plan(
+        tasks,
+        tuple(f for f in ended if isinstance(f, Failed)),
+        tuple(left),
+        tuple(f for f in ended if isinstance(f, Postponed)),
+    )
 
 
 def _look_up(
-    store: Store, stand_in: VideoTask, downloader: Downloader, fingerprint: str, failed: dict[str, Failed]
+    store: Store, stand_in: VideoTask, downloader: Downloader, fingerprint: str, failed: dict[str, Failed | Postponed]
 ) -> Links:
     """The link's videos; nothing where that failed, which is then kept in `failed` and in the tables."""
     started_at, start = datetime.now(UTC), time.monotonic()
     try:
-        return {stand_in.url: [[video.video_id, video.url] for video in downloader.resolve(stand_in.url)]}
+        videos = downloader.resolve(stand_in.url)
+    except SiteBlocked as exc:
+        failed[stand_in.url] = Postponed(stand_in.video_id, str(exc))
+        return {}
     except VideoError as exc:
         step = Step("download", "failed", started_at, time.monotonic() - start, exc.error_class, str(exc))
         outcome = Failed(stand_in.video_id, fingerprint, exc.error_class, str(exc), (step,))
+    else:
+        store.part("videos", stand_in.video_id).unlink(missing_ok=True)  # the row of an earlier failure
+        return {stand_in.url: [[video.video_id, video.url] for video in videos]}
     failed[stand_in.url] = outcome
     record_attempt(store, outcome.video_id, outcome.fingerprint, outcome.steps)
     record_failed_video(store.part, stand_in, outcome.error_class, outcome.message)

@@ -67,9 +67,9 @@ CLIPS = _schema(
         ("n_faces", pa.int32()),
         ("blur", pa.string()),
     ],
-    order="clip_id video_id clip_index start_frame end_frame n_frames fps start_s end_s width height city state "
-    "country continent city_label state_label country_label continent_label n_sampled scene_soft scene_majority n_faces blur "
-    "frames_uri fingerprint",
+    order="clip_id video_id clip_index start_frame end_frame n_frames fps start_s end_s width height "
+    "city state country continent city_label state_label country_label continent_label "
+    "n_sampled scene_soft scene_majority n_faces blur frames_uri fingerprint",
 )
 
 FRAMES = _schema(

@@ -58,7 +58,7 @@ class DownloadConfig:
     """Videos whose chosen format is lower are dropped, where the site tells the height."""
     max_height_px: int = 720
     """The format preferred is the best one up to this height."""
-    retries: int = 5
+    retries: int = 3
     """Times that a request is made again after a network failure."""
     backoff_s: float = 1.0
     """Pause before the first retry; it doubles with each."""

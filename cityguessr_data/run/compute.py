@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import traceback
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ class Compute:
     def __init__(self, stages: Sequence[Stage], writer: WriterConfig) -> None:
         self.stages = tuple(stages)
         self.writer = writer
+        self._threads = {stage.lane: ThreadPoolExecutor(1, stage.lane) for stage in self.stages}
         for stage in self.stages:
             stage.open()
 
@@ -69,7 +71,7 @@ class Compute:
                 for stage in stages:
                     meter = meters[stage.name]
                     items = meter.outgoing(_named(stage.name, stage.run(job, meter.incoming(items))))
-                items = Lane(items, name)
+                items = Lane(items, self._threads[name])
                 lanes.append(items)
             meter = meters["write"]
             for _ in meter.outgoing(_named("write", writer.write(meter.incoming(items)))):

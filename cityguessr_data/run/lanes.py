@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _POLL_S = 0.1
@@ -58,14 +59,17 @@ class _End:
 
 
 class Lane:
-    """An iterator whose items are made in a thread, at most `depth` ahead. Close it, or the thread lives on."""
+    """An iterator whose items are made in another thread, at most `depth` ahead. Close it, or that goes on for ever.
 
-    def __init__(self, items: Iterator[Any], name: str, depth: int = 1) -> None:
+    Args:
+        thread: a pool of one. It outlives the lane, since libraries keep memory for every thread that has called them.
+    """
+
+    def __init__(self, items: Iterator[Any], thread: ThreadPoolExecutor, depth: int = 1) -> None:
         self._items = items
         self._queue: queue.Queue[Any] = queue.Queue(depth)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        self._working = thread.submit(self._work)
 
     def __iter__(self) -> Lane:
         return self
@@ -80,14 +84,11 @@ class Lane:
         return item
 
     def close(self) -> None:
-        """Stop the thread and wait for it; items made ahead are thrown away."""
+        """Stop making items and wait until that has ended; items made ahead are thrown away."""
         self._closed.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
-        self._thread.join()
+        self._working.result()
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
     def _work(self) -> None:
         error: BaseException | None = None

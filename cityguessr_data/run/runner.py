@@ -43,11 +43,20 @@ class RunReport:
     """Busy seconds by stage, summed over workers."""
 
 
-def find_todo(store: Store, items: Sequence[WorkItem], *, retry_failed: bool) -> Todo:
-    """Compare what is asked with what OUT holds, by fingerprint; reads no frame and imports no model."""
+def find_todo(
+    store: Store, items: Sequence[WorkItem], *, retry_failed: bool, left: Sequence[LastFailure] = ()
+) -> Todo:
+    """Compare what is asked with what OUT holds, by fingerprint; reads no frame and imports no model.
+
+    Args:
+        left: failures that have no item, because their links could not be looked up.
+    """
     committed = store.committed()
     failures = last_failures(store)
-    missing, done, gone, retryable = [], [], [], []
+    missing: list[WorkItem] = []
+    done: list[str] = []
+    gone = [failure for failure in left if failure.error_class.permanent]
+    retryable = [failure for failure in left if not failure.error_class.permanent]
     for item in items:
         video_id = item.task.video_id
         failure = failures.get(video_id)

@@ -110,7 +110,7 @@ def video_look(config: SyntheticConfig, city: int, video: int) -> VideoLook:
         horizon=float(draw.uniform(0.61, 0.66)),
         lateral_m=float(draw.uniform(-0.6, 0.6)),
         sway=float(draw.uniform(0.0, 0.006)),
-        speed_mps=float(draw.uniform(4.0, 10.0)),
+        speed_mps=float(draw.uniform(8.0, 15.0)),
         traffic=float(draw.uniform(0.5, 3.0)),
         people=float(draw.uniform(0.5, 5.0)),
     )

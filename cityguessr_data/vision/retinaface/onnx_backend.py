@@ -1,4 +1,4 @@
-"""Runs RetinaFace in ONNX Runtime, from any weights file that the torch back end reads; on a CPU it is the faster one."""
+"""Runs RetinaFace in ONNX Runtime, from any weights file that the torch back end reads; faster on a CPU."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ graph that this gives in well under a second, and its older form, as quick, is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -28,8 +28,8 @@ _OPSET, _IR_VERSION = 18, 8  # named, or the newest onnx would write what the ol
 def onnx_bytes(network: RetinaFace) -> bytes:
     """The serialised graph of a network whose batch norms are folded (fold_batch_norms); landmarks are left out.
 
-    Input `images`: (B, 3, H, W) float32, prepared by preprocess.py. Outputs: `deltas` (B, N, 4), and `probs` (B, N), the
-    probability of a face. B, H and W are free; N is in the order of boxes.priors().
+    Input `images`: (B, 3, H, W) float32, prepared by preprocess.py. Outputs: `deltas` (B, N, 4), and `probs` (B, N), of
+    a face. B, H and W are free; N is in the order of boxes.priors().
 
     Raises:
         TypeError: a layer that is not part of the folded network, e.g. a batch norm.
@@ -64,7 +64,7 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, *inputs: str, name: str = "", **attributes: int | float | str | list[int]) -> str:
+    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add one operation; the name of its result."""
         name = name or f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
