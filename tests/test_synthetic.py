@@ -232,7 +232,17 @@ def test_a_failing_frame_leaves_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"cities": 0}, {"cities": 167}, {"videos": 0}, {"width": 97}, {"height": 20}, {"fps": 0}, {"seed": -1}]
+    "wrong",
+    [
+        {"cities": 0},
+        {"cities": 167},
+        {"videos": 0},
+        {"width": 97},
+        {"height": 20},
+        {"fps": 0},
+        {"seed": -1},
+        {"drift_percent": 101},
+    ],
 )
 def test_config_says_what_is_wrong(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -90,7 +90,7 @@ def build_dataset(
         str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]", rich_help_panel=SPEED)
     ] = None,
     detector_backend: Annotated[
-        str | None, typer.Option(metavar="torch|onnx", help="What runs the detector. [torch]", rich_help_panel=SPEED)
+        str | None, typer.Option(metavar="torch|onnx|pypi", help="Runs the detector. [torch]", rich_help_panel=SPEED)
     ] = None,
     retry_failed: Annotated[
         bool | None,

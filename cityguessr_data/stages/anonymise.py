@@ -24,7 +24,7 @@ from ..vision.propagate import REACH, fill_faces
 from ..vision.retinaface.detector import DetectorConfig
 
 if TYPE_CHECKING:
-    from ..vision.retinaface.detector import FaceDetector
+    from ..vision.retinaface.detector import Detector
 
 _SLOW_S = 0.3  # a frame; above it a minute of video (200 sampled frames) takes more than a minute
 
@@ -60,7 +60,7 @@ class AnonymiseStage:
     def __init__(self, config: AnonymiseConfig, weights: Path) -> None:
         self.config = config
         self.weights = weights
-        self._detector: FaceDetector | None = None
+        self._detector: Detector | None = None
 
     def open(self) -> None:
         """Load the detector."""

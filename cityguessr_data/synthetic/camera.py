@@ -39,9 +39,12 @@ N_WAVES = 7
 """Red, green, blue, saturation, exposure, pan, tilt."""
 
 
-def develop(picture: npt.NDArray[np.uint8], look: VideoLook, waves: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """White balance, saturation and exposure of this moment, uint8 RGB in and out."""
-    saturation = np.clip(0.6 + 0.8 * waves[3], 0.0, 1.2)
+def develop(
+    picture: npt.NDArray[np.uint8], look: VideoLook, waves: npt.NDArray[np.float64], drift: float
+) -> npt.NDArray[np.uint8]:
+    """White balance, saturation and exposure of this moment, uint8 RGB in and out; `drift` 0-1 scales the changes."""
+    waves = drift * waves
+    saturation = np.clip(1.0 - 0.4 * drift + 0.8 * waves[3], 0.0, 1.2)
     balance = np.array(look.tint) * (1 + 0.3 * waves[:3]) * (1 + 0.15 * waves[4])
     matrix = balance[:, None] * (saturation * np.eye(3) + (1 - saturation) * _LUMA[None, :])
     levels = 255 * (np.arange(256) / 255) ** (look.gamma * 2 ** (0.6 * waves[4]))

@@ -32,6 +32,8 @@ class SyntheticConfig:
     """Frame height in px, even."""
     fps: int = 10
     seed: int = 0
+    drift_percent: int = 100
+    """How far colour and light wander within a video: 100 makes colour useless, 0 keeps it as at the start."""
 
     def __post_init__(self) -> None:
         for name in ("cities", "videos", "clips", "frames_per_clip", "fps"):
@@ -41,6 +43,8 @@ class SyntheticConfig:
             raise InputError(f"cities is {self.cities}", f"The synthetic world knows {MAX_CITIES} city names at most")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}", "It must be 0 or more")
+        if not 0 <= self.drift_percent <= 100:
+            raise InputError(f"drift_percent is {self.drift_percent}", "It must be 0 to 100")
         for name in ("width", "height"):
             if getattr(self, name) < 64 or getattr(self, name) % 2:
                 raise InputError(f"{name} is {getattr(self, name)}", "It must be even and 64 px or more")

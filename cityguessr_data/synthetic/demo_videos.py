@@ -74,6 +74,7 @@ def compose_demo_videos(
         height=360,
         fps=_STREET_FPS,
         seed=seed,
+        drift_percent=20,
     )
     world = build_world(config)
     jobs = [_Street(config, i, 0, f"{world.video_id(i, 0)}.mp4", i == 0) for i in range(streets)]

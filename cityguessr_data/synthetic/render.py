@@ -209,7 +209,7 @@ class VideoRenderer:
         picture = canvas[top : top + height * self._scale, left : left + width * self._scale]
         if self._scale > 1:
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        picture = develop(picture, self.look, waves)
+        picture = develop(picture, self.look, waves, self.config.drift_percent / 100)
         top, left = int(draw.integers(height)), int(draw.integers(width))
         noisy = cv2.add(picture, self._noise[top : top + height, left : left + width], dtype=cv2.CV_8U)
         return np.asarray(noisy, np.uint8)

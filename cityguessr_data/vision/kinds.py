@@ -51,4 +51,4 @@ def register(kind: Kind, registry: dict[str, Kind] = KINDS) -> Kind:
     return kind
 
 
-FACE = register(Kind(name="face", detector="cityguessr_data.vision.retinaface:FaceDetector"))
+FACE = register(Kind(name="face", detector="cityguessr_data.vision.retinaface:load_detector"))

@@ -58,8 +58,7 @@ def test_closing_early_frees_the_thread_and_what_it_reads(thread: ThreadPoolExec
 
     def items() -> Iterator[int]:
         try:
-            for i in range(10**9):
-                yield i
+            yield from range(10**9)
         finally:
             closed.set()
 

@@ -1,10 +1,10 @@
-"""Face detection with RetinaFace: FaceDetector is the one call; the modules below it are pure or thin.
+"""Face detection with RetinaFace: load_detector gives the one call; the modules below it are pure or thin.
 
 net.py: the network. preprocess.py: what it is fed. boxes.py: what its numbers mean. torch_backend.py, onnx_backend.py:
 run it. onnx_graph.py: reads weights out of a published graph. onnx_write.py: writes a graph of any of our networks.
 pypi_adapter.py: the `retinaface-pytorch` package instead.
 """
 
-from .detector import Detections, DetectorConfig, FaceDetector
+from .detector import Detections, Detector, DetectorConfig, FaceDetector, load_detector
 
-__all__ = ["Detections", "DetectorConfig", "FaceDetector"]
+__all__ = ["Detections", "Detector", "DetectorConfig", "FaceDetector", "load_detector"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 DetectorName = Literal["resnet50", "mobilenet0.25"]
-BackendName = Literal["torch", "onnx"]
+BackendName = Literal["torch", "onnx", "pypi"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 _GPU_BATCH = 8  # frames a pass on a GPU; on a CPU one, where more gain nothing and cost memory
@@ -40,6 +40,7 @@ class DetectorConfig:
     keep_score: float = 0.05
     """Every detection of this score and over is returned; which are blurred is decided later."""
     backend: BackendName = "torch"
+    """`pypi` is the `retinaface-pytorch` package, where a user has it installed."""
     device: DeviceName = "auto"
 
     def __post_init__(self) -> None:
@@ -159,3 +160,28 @@ def check_frames(rgb: npt.NDArray[np.uint8]) -> None:
     """
     if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape[1:3]:
         raise ValueError(f"expected frames (B, H, W, 3) uint8 RGB, got {rgb.shape} {rgb.dtype}")
+
+
+class Detector(Protocol):
+    """What the anonymise stage calls: FaceDetector, or an adapter with the same calls."""
+
+    device: str
+    """cpu or cuda."""
+    digest: str
+    """SHA-256 of the weights file."""
+
+    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detections]:
+        """See FaceDetector.detect."""
+
+
+def load_detector(config: DetectorConfig, weights: Path) -> Detector:
+    """The detector that `config` asks for: ours, or that of an installed `retinaface-pytorch`.
+
+    Raises:
+        WeightsError, MachineError, InputError: see FaceDetector and PypiDetector.
+    """
+    if config.backend == "pypi":
+        from .pypi_adapter import PypiDetector
+
+        return PypiDetector(config, weights)
+    return FaceDetector(config, weights)

@@ -34,7 +34,17 @@ def onnx_bytes(network: RetinaFace) -> bytes:
     Raises:
         TypeError: a layer that is not part of the folded network, e.g. a batch norm.
     """
-    writer = _Writer()
+    inputs = [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, "height", "width"])]
+    outputs = [
+        helper.make_tensor_value_info(DELTAS, TensorProto.FLOAT, ["batch", "anchors", 4]),
+        helper.make_tensor_value_info(PROBS, TensorProto.FLOAT, ["batch", "anchors"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph([], "RetinaFace", inputs, outputs),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    writer = _Writer(model.graph)
     maps = writer.pyramid(network.fpn, writer.body(network.body, INPUT))
     levels = [
         writer.context(ssh, fed) for ssh, fed in zip((network.ssh1, network.ssh2, network.ssh3), maps, strict=True)
@@ -42,37 +52,28 @@ def onnx_bytes(network: RetinaFace) -> bytes:
     writer.heads(network.box_heads, levels, 4, DELTAS)
     probs = writer.node("Softmax", writer.heads(network.class_heads, levels, 2), axis=-1)
     writer.node("Gather", probs, writer.constant(np.array(1, np.int64)), name=PROBS, axis=2)  # 0 is the background
-    graph = helper.make_graph(
-        writer.nodes,
-        "RetinaFace",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, "height", "width"])],
-        [
-            helper.make_tensor_value_info(DELTAS, TensorProto.FLOAT, ["batch", "anchors", 4]),
-            helper.make_tensor_value_info(PROBS, TensorProto.FLOAT, ["batch", "anchors"]),
-        ],
-        writer.constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
     serialised: bytes = model.SerializeToString()
     return serialised
 
 
 class _Writer:
-    """Collects nodes in the order of computing. Every method takes and gives names of tensors."""
+    """Adds nodes to `graph` in the order of computing; every method takes and gives names of tensors.
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+    It writes into the graph of the finished model: making the model last would copy all weights twice more.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
 
     def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add one operation; the name of its result."""
-        name = name or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        name = name or f"{kind}_{len(self._graph.node)}"
+        self._graph.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def constant(self, values: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        name = f"constant_{len(self._graph.initializer)}"
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def layer(self, module: nn.Module, x: str) -> str:

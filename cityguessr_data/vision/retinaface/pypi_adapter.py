@@ -30,9 +30,8 @@ class PypiDetector:
     """
 
     def __init__(self, config: DetectorConfig, weights: Path) -> None:
-        if config.name != "resnet50" or config.backend != "torch":
-            message = f"retinaface-pytorch has no {config.name} in {config.backend}"
-            raise InputError(message, "Use the detector resnet50 with the torch back end")
+        if config.name != "resnet50":
+            raise InputError(f"retinaface-pytorch has no {config.name}", "Use the detector resnet50 with it")
         try:
             from retinaface.predict_single import Model
         except ImportError as exc:
@@ -56,7 +55,7 @@ class PypiDetector:
         """Everything that determines the detections."""
         return {
             "detector": "retinaface-pytorch",
-            "backend": "torch",
+            "backend": "pypi",
             "device": self.device,
             "size_px": self.config.size_px,
             "nms_iou": self.config.nms_iou,
