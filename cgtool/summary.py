@@ -75,7 +75,7 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool) -> No
                     f"{span(report.seconds)}: {rate:.1f} frames/s",
                 ),
                 ("left out", f"{report.tail_frames} tail frames, {report.lost_clips} clips where decoding broke"),
-                ("busy", ", ".join(f"{stage} {span(s)}" for stage, s in report.stage_seconds.items())),
+                ("busy", ", ".join(f"{stage} {span(s)}" for stage, s in report.stage_seconds.items() if s >= 0.05)),
             ]
         elif not (result.stopped or result.interrupted or report.failed):
             rows.append(("this run", "nothing to do"))
@@ -137,7 +137,7 @@ def _status_rows(s: Status) -> list[tuple[str, str]]:
         ("frames", f"{s.frames} saved, {s.faces_blurred} faces blurred"),
     ]
     if s.cache is not None and s.cache_bytes:
-        rows.append(("cache", f"{size(s.cache_bytes)} of unblurred sources in {s.cache}; `cgtool cache drop {s.out}`"))
+        rows.append(("cache", f"{size(s.cache_bytes)} of unblurred sources; `cgtool cache drop {s.out}` removes them"))
     return rows
 
 

@@ -6,6 +6,8 @@ A loopback server hands out a few videos; yt-dlp downloads them; RetinaFace with
 from __future__ import annotations
 
 import csv
+import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 from .core.errors import CgtoolError, WeightsError
 from .media.download import DownloadConfig
 from .pipeline import BuildConfig, BuildResult, build
+from .run.atomic import write_json
 from .run.executor import Listener
 from .stages.anonymise import AnonymiseConfig
 from .synthetic.demo_videos import compose_demo_videos
@@ -54,8 +57,7 @@ def run_demo(out: Path, listener: Listener) -> DemoResult:
         weights.pull(f"retinaface-{DETECTOR}")
     without_scenes = _get_scene_weights(listener)
     folder = cache / "served"
-    listener.said("composing the demo's videos")
-    videos = compose_demo_videos(folder)
+    videos = _videos(folder, listener)
     with serving(folder) as address:
         table = folder / "sources.csv"
         _write_table(table, address, videos)
@@ -76,9 +78,9 @@ def serving(folder: Path) -> Iterator[str]:
     where it is free, because a video under another address would be another video."""
     handler = partial(_QuietHandler, directory=str(folder))
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", _last_port(folder)), handler)
+        server = _QuietServer(("127.0.0.1", _last_port(folder)), handler)
     except OSError:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server = _QuietServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, name="demo server", daemon=True)
     thread.start()
     try:
@@ -87,6 +89,13 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up early, as yt-dlp does when it only wanted the first bytes, is nothing to report."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
@@ -102,6 +111,19 @@ def _last_port(folder: Path) -> int:
     with table.open(newline="", encoding="utf-8") as f:
         row = next(csv.DictReader(f), None)
     return (urlsplit(row["url"]).port or 0) if row else 0
+
+
+def _videos(folder: Path, listener: Listener) -> list[tuple[str, str]]:
+    """(file name, city) of the demo's videos; those of an earlier run are taken again."""
+    note = folder / "videos.json"
+    if note.exists():
+        videos = [(str(name), str(city)) for name, city in json.loads(note.read_text(encoding="utf-8"))]
+        if all((folder / name).is_file() for name, _ in videos):
+            return videos
+    listener.said("composing the demo's videos")
+    videos = compose_demo_videos(folder)
+    write_json(note, videos)
+    return videos
 
 
 def _write_table(table: Path, address: str, videos: list[tuple[str, str]]) -> None:

@@ -43,9 +43,7 @@ class RunReport:
     """Busy seconds by stage, summed over workers."""
 
 
-def find_todo(
-    store: Store, items: Sequence[WorkItem], *, retry_failed: bool, left: Sequence[LastFailure] = ()
-) -> Todo:
+def find_todo(store: Store, items: Sequence[WorkItem], *, retry_failed: bool, left: Sequence[LastFailure] = ()) -> Todo:
     """Compare what is asked with what OUT holds, by fingerprint; reads no frame and imports no model.
 
     Args:

@@ -132,7 +132,7 @@ class FaceDetector:
         small = shrink(rgb, self.config.size_px)
         in_height, in_width = small.shape[1:3]
         try:
-            deltas, scores = self._forward(torch.from_numpy(np.ascontiguousarray(small)))
+            deltas, scores = self._forward(torch.from_numpy(np.require(small, requirements="CW")))
         except Exception as exc:
             raise _failed(f"face detection could not run ({exc})") from exc
         if not (torch.isfinite(deltas).all() and torch.isfinite(scores).all()):
