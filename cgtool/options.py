@@ -83,7 +83,7 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
         InputError: a value that makes no sense.
     """
     from cityguessr_data.core.errors import InputError
-    from cityguessr_data.media.download import DownloadConfig
+    from cityguessr_data.media.download_config import DownloadConfig
     from cityguessr_data.pipeline import BuildConfig
     from cityguessr_data.stages.anonymise import AnonymiseConfig
     from cityguessr_data.stages.clip import ClipConfig
@@ -106,6 +106,7 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
             out=out,
             download=DownloadConfig(
                 cache=options.get("cache", out.with_name(out.name + ".cache")),
+                max_height_px=max(720, options.get("min_height", 0)),
                 **given(
                     rate_per_hour="rate", cookies="cookies", proxy="proxy", allow_private_hosts="allow_private_hosts"
                 ),

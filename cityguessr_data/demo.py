@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .core.errors import CgtoolError, WeightsError
-from .media.download import DownloadConfig
+from .media.download_config import DownloadConfig
 from .pipeline import BuildConfig, BuildResult, build
 from .run.atomic import write_json
 from .run.executor import Listener

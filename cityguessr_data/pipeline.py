@@ -23,7 +23,8 @@ from .core.schemas import SCHEMA_VERSION
 from .core.sources import read_sources
 from .core.taxonomy import Taxonomy
 from .core.types import SourceRow, VideoTask
-from .media.download import DownloadConfig, Downloader
+from .media.download import Downloader
+from .media.download_config import DownloadConfig
 from .media.ids import is_local
 from .planning import plan_tasks
 from .publish.preview import write_preview

@@ -16,7 +16,7 @@ from yt_dlp.utils import PlaylistEntries, unsmuggle_url
 from cityguessr_data.core.errors import ErrorClass, InputError, MediaError, VideoError
 from cityguessr_data.core.sources import safe_id
 from cityguessr_data.core.types import Dropped, DropReason
-from cityguessr_data.media.download import DownloadConfig, Progress, ResolvedVideo
+from cityguessr_data.media.download_config import DownloadConfig, Progress, ResolvedVideo
 from cityguessr_data.media.failures import retry_after_s, typed, worth_retrying
 from cityguessr_data.media.hosts import HostGuard
 from cityguessr_data.media.ids import generic_id, offline_id

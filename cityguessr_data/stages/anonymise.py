@@ -24,7 +24,7 @@ from ..vision.propagate import REACH, fill_faces
 from ..vision.retinaface.detector import DetectorConfig
 
 if TYPE_CHECKING:
-    from ..vision.retinaface.detector import Detector
+    from ..vision.retinaface.load import Detector
 
 _SLOW_S = 0.3  # a frame; above it a minute of video (200 sampled frames) takes more than a minute
 

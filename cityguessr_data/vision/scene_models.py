@@ -18,7 +18,7 @@ from cityguessr_data.core.places365 import N_CATEGORIES
 
 from . import weights
 from .scene_input import RESNET_INPUT, OnnxScene, prepared, read_onnx_scene
-from .scenes import top1_of_logits
+from .scene_scores import top1_of_logits
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -460,7 +460,8 @@ def test_a_killed_download_goes_on_where_it_was(
     script = f"""
         import sys
         from pathlib import Path
-        from cityguessr_data.media.download import DownloadConfig, Downloader
+        from cityguessr_data.media.download import Downloader
+        from cityguessr_data.media.download_config import DownloadConfig
         config = DownloadConfig(cache=Path({str(tmp_path / "cache")!r}), rate_per_hour=1e9, allow_private_hosts=True)
         Downloader(config).fetch("x", {server.url("/tour.mp4")!r})
     """

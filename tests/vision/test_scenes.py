@@ -23,7 +23,8 @@ from cityguessr_data.core.errors import CgtoolError, InputError, MachineError, V
 from cityguessr_data.core.places365 import categories
 from cityguessr_data.vision import scene_models
 from cityguessr_data.vision.scene_input import EXAMPLE, RESNET_INPUT, prepared, read_onnx_scene
-from cityguessr_data.vision.scenes import SceneConfig, load_classifier, top1_of_logits
+from cityguessr_data.vision.scene_scores import top1_of_logits
+from cityguessr_data.vision.scenes import SceneConfig, load_classifier
 
 JsonChange = Callable[[dict[str, Any]], object]
 

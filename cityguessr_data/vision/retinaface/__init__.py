@@ -5,6 +5,7 @@ run it. onnx_graph.py: reads weights out of a published graph. onnx_write.py: wr
 pypi_adapter.py: the `retinaface-pytorch` package instead.
 """
 
-from .detector import Detections, Detector, DetectorConfig, FaceDetector, load_detector
+from .detector import Detections, DetectorConfig, FaceDetector
+from .load import Detector, load_detector
 
 __all__ = ["Detections", "Detector", "DetectorConfig", "FaceDetector", "load_detector"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class FaceDetector:
         small = shrink(rgb, self.config.size_px)
         in_height, in_width = small.shape[1:3]
         try:
-            deltas, scores = self._forward(torch.from_numpy(np.require(small, requirements="CW")))
+            deltas, scores = self._forward(torch.from_numpy(np.require(small, requirements=["C", "W"])))
         except Exception as exc:
             raise _failed(f"face detection could not run ({exc})") from exc
         if not (torch.isfinite(deltas).all() and torch.isfinite(scores).all()):
@@ -160,28 +160,3 @@ def check_frames(rgb: npt.NDArray[np.uint8]) -> None:
     """
     if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape[1:3]:
         raise ValueError(f"expected frames (B, H, W, 3) uint8 RGB, got {rgb.shape} {rgb.dtype}")
-
-
-class Detector(Protocol):
-    """What the anonymise stage calls: FaceDetector, or an adapter with the same calls."""
-
-    device: str
-    """cpu or cuda."""
-    digest: str
-    """SHA-256 of the weights file."""
-
-    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detections]:
-        """See FaceDetector.detect."""
-
-
-def load_detector(config: DetectorConfig, weights: Path) -> Detector:
-    """The detector that `config` asks for: ours, or that of an installed `retinaface-pytorch`.
-
-    Raises:
-        WeightsError, MachineError, InputError: see FaceDetector and PypiDetector.
-    """
-    if config.backend == "pypi":
-        from .pypi_adapter import PypiDetector
-
-        return PypiDetector(config, weights)
-    return FaceDetector(config, weights)

@@ -1,0 +1,75 @@
+"""What a download can be told, and what a look-up answers. Checked on construction, before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cityguessr_data.core.errors import InputError
+from cityguessr_data.media.pace import Pace
+
+Progress = Callable[[int, int | None], None]
+"""(bytes so far, bytes in all where known); called from the downloading thread."""
+
+_PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How videos are downloaded; every fault of it is an InputError on construction."""
+
+    cache: Path
+    """Folder of downloads, complete and partial; never under the output."""
+    rate_per_hour: float = 300.0
+    """Lookups and downloads that one site gets an hour at most, evenly spaced."""
+    cookies: Path | None = None
+    """A Netscape cookie file, read and never written."""
+    proxy: str | None = None
+    """`http://`, `socks4://`, `socks5://` ... url; None: the environment's."""
+    allow_private_hosts: bool = False
+    """Also ask hosts on loopback and private networks."""
+    min_duration_s: float | None = None
+    """Shorter videos are dropped, where the site tells their duration."""
+    max_duration_s: float | None = None
+    """Longer ones likewise."""
+    min_height_px: int | None = None
+    """Videos whose chosen format is lower are dropped, where the site tells the height."""
+    max_height_px: int = 720
+    """The format preferred is the best one up to this height."""
+    retries: int = 3
+    """Times that a request is made again after a network failure."""
+    backoff_s: float = 1.0
+    """Pause before the first retry; it doubles with each."""
+    max_wait_s: float = 120.0
+    """A server that asks for a longer pause (Retry-After) is left for the next run."""
+    timeout_s: float = 20.0
+    """Seconds without a byte after which a connection counts as dead."""
+
+    def __post_init__(self) -> None:
+        Pace(self.rate_per_hour)
+        for name in ("min_duration_s", "max_duration_s", "min_height_px"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"{name} is {value}", "Give a number of 0 or more")
+        if (self.min_duration_s or 0) > (self.max_duration_s or float("inf")):
+            raise InputError("the least duration is above the greatest", "Check --min-duration and --max-duration")
+        if (self.min_height_px or 0) > self.max_height_px:
+            raise InputError(
+                f"videos under {self.min_height_px} px are dropped but at most {self.max_height_px} px are downloaded",
+                "Give a --min-height no greater",
+            )
+        if self.proxy is not None and urlsplit(self.proxy).scheme.lower() not in _PROXY_SCHEMES:
+            raise InputError(f"the proxy {self.proxy!r} is of no known kind", f"Begin it with one of {_PROXY_SCHEMES}")
+        if self.cookies is not None and not self.cookies.is_file():
+            raise InputError(f"the cookie file {self.cookies} does not exist", "Give --cookies an existing file")
+
+
+@dataclass(frozen=True)
+class ResolvedVideo:
+    """One video that a link stands for. `url` is what `fetch` is to be given with this id."""
+
+    video_id: str
+    url: str
+    title: str | None = None
