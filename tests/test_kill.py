@@ -69,6 +69,18 @@ def pictures_under(out: Path) -> int:
     return sum(name.endswith(".jpg") for _, _, names in os.walk(out) for name in names)
 
 
+def children(pid: int) -> list[int]:
+    """Processes whose parent is `pid`; none where the system does not tell."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
 @pytest.mark.timeout(1800)
 def test_a_chain_of_kills_ends_like_an_undisturbed_build(
     tmp_path: Path, face_film: Path, detector_weights: Path
@@ -101,10 +113,15 @@ def test_a_chain_of_kills_ends_like_an_undisturbed_build(
         while process.poll() is None and pictures_under(out) < enough:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.3))
+        workers = children(process.pid)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)  # the parent alone: its workers must notice
             landed += 1
         process.wait()
+        deadline = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < deadline, "a worker outlives its parent"
+            time.sleep(0.05)
         now = committed(out) if out.exists() else {}
         assert {v: now.get(v) for v in before} == before, "a committed video is lost"
         before = now
