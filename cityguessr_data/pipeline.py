@@ -6,7 +6,9 @@ Nothing here imports torch: a run that finds nothing to do answers at once. Mode
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import platform
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.errors import CgtoolError, InputError, StopError, WeightsError
+from .core.errors import CgtoolError, InputError, MachineError, StopError, WeightsError, disk_full_stops
 from .core.fingerprint import canonical, file_sha256, fingerprint
 from .core.places365 import majority, soft_label
 from .core.schemas import SCHEMA_VERSION
@@ -44,6 +46,8 @@ from .vision.phash import phash
 from .vision.scenes import SceneConfig, scene_files
 from .vision.weights import find
 
+_MARK_BYTES = 262_144
+
 COMPUTE_STAGES = (ClipStage, AnonymiseStage, LabelStage)
 
 
@@ -69,12 +73,7 @@ class BuildConfig:
     """Try videos again that failed and may come back."""
 
     def __post_init__(self) -> None:
-        out, cache = self.out.resolve(), self.download.cache.resolve()
-        if cache == out or out in cache.parents:
-            raise InputError(
-                f"the cache {self.download.cache} lies in the output directory, and it holds unblurred videos",
-                "Give --cache a folder outside --out",
-            )
+        _check_apart(self.out, self.download.cache)
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
         if self.workers < 1:
@@ -190,7 +189,6 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
     with store.locked():
         store.recover()
         check_same(store, recorded)
-        store.write_dataset(describe(config.out.resolve().name, recorded, store.dataset()))
         result = BuildResult(Todo((), (), (), ()))
         try:
             downloader = Downloader(config.download)
@@ -199,7 +197,9 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
             result.todo = find_todo(store, items, retry_failed=config.retry_failed, left=plan.left)
             result.report.failed += plan.failed
             result.report.postponed += plan.postponed
+            store.write_dataset(describe(config.out.resolve().name, recorded, store.dataset()))
             if result.todo.missing:
+                _check_cache(config, result.todo)
                 fetch = DownloadStage(downloader, listener.fetching).fetch
                 factory = partial(make_compute, config, models.detector)
                 executor = LocalExecutor(config.workers)
@@ -209,7 +209,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
             result.stopped, result.exit_code = exc, exc.exit_code
         except KeyboardInterrupt:
             result.interrupted, result.exit_code = True, 130
-        if is_stale(store):
+        if _unfinished(store):
             result.rows = assemble(store)
             dataset = describe(config.out.resolve().name, recorded, store.dataset())
             store.write_dataset(dataset | {"counts": count(store)})
@@ -218,10 +218,66 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
 
 
 def task_fingerprint(recorded: dict[str, Any], task: VideoTask) -> str:
-    """Of everything that determines a video's result. A local file counts by its name alone."""
+    """Of everything that determines a video's result.
+
+    A local file counts by its name, size, beginning and end: moving its folder changes nothing, mending or replacing
+    the file does, and a large collection need not be read whole.
+    """
     rows = [replace(row, line=0, url="") for row in task.rows]
-    url = Path(task.url).name if is_local(task.url) else task.url
-    return fingerprint([recorded, task.video_id, url, rows])
+    source = _file_mark(Path(task.url)) if is_local(task.url) else task.url
+    return fingerprint([recorded, task.video_id, source, rows])
+
+
+def _file_mark(path: Path) -> list[str | int]:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as f:
+            head = f.read(_MARK_BYTES)
+            f.seek(max(0, size - _MARK_BYTES))
+            ends = head + f.read(_MARK_BYTES)
+    except OSError:  # the download stage will say that it is gone
+        return [path.name]
+    return [path.name, size, hashlib.sha256(ends).hexdigest()]
+
+
+def _check_apart(out: Path, cache: Path) -> None:
+    """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos."""
+    told, out = str(cache), out.resolve()
+    for folder in (cache, *(cache / name for name in ("sources", "partial", "clips"))):
+        resolved = folder.resolve()
+        foreign = next((p for p in (resolved, *resolved.parents) if (p / ".cgtool" / "lock").exists()), None)
+        if resolved == out or out in resolved.parents or resolved in out.parents or foreign:
+            raise InputError(
+                f"the cache {told} and the output directory {foreign or out} lie in one another, and a cache holds "
+                "unblurred videos",
+                "Give --cache a folder of its own, outside --out",
+            )
+
+
+def _check_cache(config: BuildConfig, todo: Todo) -> None:
+    """See that the cache can be written, where this run will write to it."""
+    cache = config.download.cache
+    if config.keep_clips or not all(is_local(item.task.url) for item in todo.missing):
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=cache):
+                pass
+        except OSError as exc:
+            with disk_full_stops(str(cache)):
+                raise MachineError(
+                    f"the cache {cache} cannot be written ({exc.strerror})", "Choose another --cache"
+                ) from exc
+
+
+def _unfinished(store: Store) -> bool:
+    """Whether manifests, counts or preview are missing or older than what is committed (a run may die between them)."""
+    preview = store.out / "preview.html"
+    return (
+        is_stale(store)
+        or not preview.exists()
+        or preview.stat().st_mtime_ns < (store.out / "manifests" / "clips.parquet").stat().st_mtime_ns
+        or "counts" not in (store.dataset() or {})
+    )
 
 
 def check_same(store: Store, recorded: dict[str, Any]) -> None:
@@ -232,10 +288,10 @@ def check_same(store: Store, recorded: dict[str, Any]) -> None:
     """
     dataset = store.dataset()
     earlier = {part: dataset[part] for part in recorded if part in dataset} if dataset else None
+    if not any(store.parts("clips")):
+        return  # nothing is committed yet: any configuration will do
     if not earlier:
-        if any(store.parts("clips")):
-            raise InputError(f"{store.out} holds a data set without its dataset.json", "Choose another --out")
-        return
+        raise InputError(f"{store.out} holds a data set without its dataset.json", "Choose another --out")
     old, new = flattened(earlier), flattened(recorded)
     differing = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
     if differing:

@@ -90,7 +90,7 @@ def group_tasks(rows_with_ids: Iterable[tuple[str, str, SourceRow]]) -> tuple[Vi
         InputError: one row names several videos under one id, or two rows claim the same seconds of one video, which
             a table cannot show before its playlists are expanded.
     """
-    groups: dict[str, tuple[str, list[SourceRow]]] = {}
+    groups: dict[str, list[SourceRow]] = {}
     urls: dict[tuple[str, int], str] = {}
     for video_id, url, row in rows_with_ids:
         if urls.setdefault((video_id, row.line), url) != url:
@@ -98,17 +98,18 @@ def group_tasks(rows_with_ids: Iterable[tuple[str, str, SourceRow]]) -> tuple[Vi
                 f"line {row.line} names several videos, all with the video_id {video_id}",
                 "Leave video_id empty where the link is a playlist",
             )
-        rows = groups.setdefault(video_id, (url, []))[1]
+        rows = groups.setdefault(video_id, [])
         if row not in rows:
             rows.append(row)
-    for video_id, (_, rows) in groups.items():
+    for video_id, rows in groups.items():
         rows.sort(key=lambda row: (_span(row), row.line))
         for line, other in _overlaps(rows):
             raise InputError(
                 f"lines {other} and {line} both name the same seconds of {video_id}",
                 "Give each row a start_s and end_s of its own, or remove one",
             )
-    return tuple(VideoTask(video_id, url, tuple(rows)) for video_id, (url, rows) in groups.items())
+    # The url is that of the earliest span: the order of the table is not part of what is asked
+    return tuple(VideoTask(video_id, urls[video_id, rows[0].line], tuple(rows)) for video_id, rows in groups.items())
 
 
 class _Places:

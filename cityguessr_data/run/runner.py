@@ -90,8 +90,9 @@ def run_items(
 
     def handle(outcome: Staged | Failed | Postponed) -> None:
         if isinstance(outcome, Staged):
-            store.commit(outcome.video_id, outcome.staging)
+            # The attempt first: killed in between, the video is done again and the attempt was made all the same
             record_attempt(store, outcome.video_id, outcome.fingerprint, outcome.steps)
+            store.commit(outcome.video_id, outcome.staging)
             _count(report, outcome)
         elif isinstance(outcome, Failed):
             store.discard(outcome.video_id)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..core.types import DropReason, LocalVideo, MediaInfo, VideoTask
+from ..core.types import Clip, DropReason, LocalVideo, MediaInfo, VideoTask
 
 Tick = Callable[[str, int], None]
 """Called with a stage's name and how many more frames it has finished, or with one of EXPECTED and how many will be."""
@@ -47,6 +47,8 @@ class VideoJob:
     """Frames of its spans that belong to no clip, by the rule of spans.py."""
     lost_clips: int = 0
     """Clips that were planned and not reached, because decoding ended early."""
+    cut: Clip | None = None
+    """The clip under way where decoding ended: not whole, though all its samples may have come before the end."""
     faults: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Stage -> (error class, message) of a fault that did not stop the video."""
     notes: dict[str, str] = field(default_factory=dict)

@@ -168,7 +168,10 @@ class Store:
     def plan(self) -> dict[str, Any]:
         """What the last run was asked for: its videos, the links it looked up, its cache. Empty before the first."""
         path = self.work / "plan.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        except ValueError as exc:
+            raise InputError(f"{path} is damaged ({exc})", "Delete it: the next build writes it again") from exc
 
     def write_plan(self, value: dict[str, Any]) -> None:
         """Replace the plan; left alone where it says the same already."""

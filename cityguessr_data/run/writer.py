@@ -56,10 +56,10 @@ class Counts:
 
 
 class VideoWriter:
-    """Frames go to disk one by one; the rows of a clip are written when its last frame is there.
+    """Frames go to disk one by one; the rows of a clip are written when it is known to be whole.
 
-    A clip that stays short of frames, because decoding broke in it, is thrown away; the same clip may begin again with
-    another length.
+    It is when the next clip begins: its last sample comes some frames before its end, and decoding may break between
+    them. A clip in which decoding broke is thrown away; the same clip may begin again with another length.
     """
 
     def __init__(self, job: VideoJob, config: WriterConfig, fingerprint: str) -> None:
@@ -87,7 +87,9 @@ class VideoWriter:
     def finish(self, fault: str | None) -> Counts:
         """Close the parts, with the videos row: `done`, or with the fault that ended decoding as its reason."""
         with disk_full_stops(str(self.job.staging)):
-            self._drop_open()
+            if self._open is not None and self._open.clip == self.job.cut:
+                self._drop_open()
+            self._end_open()
             self._parts.close(self._clips, video_row(self.job, "done", fault, len(self._clips)))
             sync_folder(self.job.staging)
         return self.counts
@@ -95,12 +97,21 @@ class VideoWriter:
     def _add(self, labelled: LabelledFrame) -> None:
         clip = labelled.frame.clip
         if self._open is None or self._open.clip != clip:
-            self._drop_open()
+            if self._open is not None and self._open.clip.clip_id == clip.clip_id:
+                self._drop_open()
+            self._end_open()
             folder = self.job.staging / "clips" / clip.clip_id
             folder.mkdir(parents=True)
             self._open = _OpenClip(clip, folder)
         self._open.add(labelled, self.config)
-        if len(self._open.frames) == self.config.samples:
+
+    def _end_open(self) -> None:
+        """Write the rows of the clip under way, which is whole."""
+        if self._open is not None:
+            if len(self._open.frames) != self.config.samples:
+                raise ValueError(
+                    f"{self._open.clip.clip_id}: {self.config.samples} frames expected, {len(self._open.frames)} came"
+                )
             self._close_clip(self._open)
             self._open = None
 

@@ -127,6 +127,7 @@ class ClipStage:
             broken = exc
             whole = [clip for clip in clips if clip.end_frame <= broken.n_decoded]
             cut = next((c for c in clips if c.start_frame < broken.n_decoded < c.end_frame), None)
+            job.cut = cut
             job.faults["clip"] = ("bad-media", str(broken))
         if cut is not None and broken.n_decoded - cut.start_frame >= self.config.min_frames:
             shorter = timed(replace(cut, n_frames=broken.n_decoded - cut.start_frame), index)
