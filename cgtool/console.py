@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
@@ -45,27 +47,40 @@ def print_json(value: Any) -> None:
 def command(function: Callable[P, int | None]) -> Callable[P, None]:
     """Make a function a command: its return value is the exit code, its errors become one line each.
 
-    With --debug (or CGTOOL_DEBUG=1) the traceback is shown instead.
+    With --debug (or CGTOOL_DEBUG=1) the traceback is shown instead. A command that was asked for JSON, by an argument
+    `as_json` or `json_`, prints one object on stdout here too: `exit_code`, `error`, `hint`, `faults`.
     """
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        from cityguessr_data.core.errors import CgtoolError
+        from cityguessr_data.core.errors import CgtoolError, TableError
+
+        given = signature.bind_partial(*args, **kwargs).arguments
+        as_json = bool(given.get("as_json") or given.get("json_"))
+
+        def object_of(exit_code: int, error: str, hint: str = "", faults: Sequence[tuple[int, str]] = ()) -> None:
+            if as_json:
+                print_json({"exit_code": exit_code, "error": error, "hint": hint, "faults": [list(f) for f in faults]})
 
         try:
             code = function(*args, **kwargs)
         except CgtoolError as exc:
+            object_of(exc.exit_code, exc.message, exc.hint, exc.faults if isinstance(exc, TableError) else ())
             if os.environ.get("CGTOOL_DEBUG"):
                 raise
             tell(exc)
             raise typer.Exit(exc.exit_code) from exc
         except KeyboardInterrupt:
+            ignore_interrupts()
+            object_of(130, "interrupted", "The same command goes on")
             say("interrupted")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
             raise typer.Exit(0) from None
         except Exception as exc:
+            object_of(1, f"{type(exc).__name__}: {exc}", "A fault of cgtool: run with --debug and report it")
             if os.environ.get("CGTOOL_DEBUG"):
                 raise
             say(f"error: {type(exc).__name__}: {plain(str(exc))}. A fault of cgtool: run with --debug and report it")
@@ -73,6 +88,12 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(code or 0)
 
     return run
+
+
+def ignore_interrupts() -> None:
+    """From here on Ctrl-C and SIGTERM do nothing: what is left is to tell the end, and a second one must not cut it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def say(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cityguessr_data.pipeline import BuildConfig
+    from cityguessr_data.build_config import BuildConfig
 
 TYPES: dict[str, type] = {
     "conf": float,
@@ -82,9 +83,9 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
     Raises:
         InputError: a value that makes no sense.
     """
+    from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.core.errors import InputError
     from cityguessr_data.media.download_config import DownloadConfig
-    from cityguessr_data.pipeline import BuildConfig
     from cityguessr_data.stages.anonymise import AnonymiseConfig
     from cityguessr_data.stages.clip import ClipConfig
     from cityguessr_data.vision.blur import BlurConfig
@@ -93,6 +94,9 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
 
     options = read_config_file(config_file) if config_file else {}
     options |= {name: value for name, value in flags.items() if value is not None}
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} is {value}", "Give a finite number")
 
     def given(**names: str) -> dict[str, Any]:
         """Keyword arguments of a dataclass from the options that were given: field=option."""
@@ -105,7 +109,7 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
             sources=sources,
             out=out,
             download=DownloadConfig(
-                cache=options.get("cache", out.with_name(out.name + ".cache")),
+                cache=options["cache"] if "cache" in options else _default_cache(out),
                 max_height_px=max(720, options.get("min_height", 0)),
                 **given(
                     rate_per_hour="rate", cookies="cookies", proxy="proxy", allow_private_hosts="allow_private_hosts"
@@ -137,6 +141,16 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
         )
     except ValueError as exc:
         raise InputError(str(exc), "See `cgtool build-dataset --help`") from exc
+
+
+def _default_cache(out: Path) -> Path:
+    """OUT.cache beside OUT; `.` and `..` have no name of their own and get that of the folder they mean."""
+    from cityguessr_data.core.errors import InputError
+
+    named = out.resolve() if out.name in ("", "..") else out
+    if not named.name:
+        raise InputError(f"nothing can lie beside --out {out}", "Choose another --out, or give --cache")
+    return named.with_name(named.name + ".cache")
 
 
 def _clip_frames(text: str) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .console import plain, print_json, say, stdout
 
 if TYPE_CHECKING:
+    from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.estimate import Estimate
-    from cityguessr_data.pipeline import BuildConfig, BuildResult
+    from cityguessr_data.pipeline import BuildResult
     from cityguessr_data.run.compute import Failed
     from cityguessr_data.run.ledger import LastFailure
     from cityguessr_data.status import Status
@@ -36,8 +37,17 @@ def span(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool) -> None:
-    """The end of a build: what is there now, what this run did, what is left, and the command that goes on."""
+def plural(n: int, noun: str) -> str:
+    """A count with its noun: `1 clip`, `2 clips`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_scenes_off: bool = True) -> None:
+    """The end of a build: what is there now, what this run did, what is left, and the command that goes on.
+
+    Args:
+        say_scenes_off: False where the caller tells why the scene columns are null.
+    """
     from cityguessr_data.status import read_status
 
     report, status = result.report, read_status(config.out)
@@ -71,15 +81,19 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool) -> No
             rows += [
                 (
                     "this run",
-                    f"{report.done} videos, {report.counts.clips} clips, {report.counts.frames} frames in "
-                    f"{span(report.seconds)}: {rate:.1f} frames/s",
+                    f"{plural(report.done, 'video')}, {plural(report.counts.clips, 'clip')}, "
+                    f"{plural(report.counts.frames, 'frame')} in {span(report.seconds)}: {rate:.1f} frames/s",
                 ),
-                ("left out", f"{report.tail_frames} tail frames, {report.lost_clips} clips where decoding broke"),
+                (
+                    "left out",
+                    f"{plural(report.tail_frames, 'tail frame')}, "
+                    f"{plural(report.lost_clips, 'clip')} where decoding broke",
+                ),
                 ("busy", ", ".join(f"{stage} {span(s)}" for stage, s in report.stage_seconds.items() if s >= 0.05)),
             ]
         elif not (result.stopped or result.interrupted or report.failed):
             rows.append(("this run", "nothing to do"))
-        if config.scenes.model == "off":
+        if config.scenes.model == "off" and say_scenes_off:
             rows.append(("scenes", "off: the scene columns are null"))
         rows.append(("look at", f"{config.out}/preview.html" if status.clips else "no clip yet"))
         _print_rows(rows)
@@ -87,7 +101,8 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool) -> No
     if result.stopped:
         say(f"stopped: {plain(str(result.stopped))}")
     if report.postponed:
-        say(f"stopped early: {len(report.postponed)} videos were not tried. {plain(report.postponed[0].message)}")
+        untried = plural(len(report.postponed), "video")
+        say(f"stopped early: {untried} not tried. {plain(report.postponed[0].message)}")
     if result.interrupted:
         say("interrupted: what is done is kept; the same command goes on from here")
     elif result.exit_code == 1:
@@ -111,11 +126,14 @@ def show_estimate(estimate: Estimate, config: BuildConfig, *, as_json: bool) -> 
     e = estimate
     _print_rows(
         [
-            ("table", f"{e.rows} rows, {e.videos} videos, no fault; {e.committed} of them are done"),
-            ("requests", f"{e.requests}: {e.downloads} downloads, {e.lookups} links to look up"),
+            (
+                "table",
+                f"{plural(e.rows, 'row')}, {plural(e.videos, 'video')}, no fault; {e.committed} of them are done",
+            ),
+            ("requests", f"{e.requests}: {plural(e.downloads, 'download')}, {plural(e.lookups, 'link')} to look up"),
             ("hours", f"{e.hours_at_rate:.1f} at {config.download.rate_per_hour:g} an hour (estimate)"),
             ("download", f"{size(e.download_bytes)} (estimate: 15 minutes of 720p a video)"),
-            ("clips", f"{e.clips} with {e.frames} frames, {size(e.saved_bytes)} (estimate)"),
+            ("clips", f"{e.clips} with {plural(e.frames, 'frame')}, {size(e.saved_bytes)} (estimate)"),
             (
                 "detector",
                 f"{e.detector_hours:.1f} hours of {config.anonymise.detector.name} on two CPU cores at 720p (estimate)",
@@ -130,12 +148,14 @@ def _status_rows(s: Status) -> list[tuple[str, str]]:
     gone = f", {len(s.gone)} gone ({_by_class(s.gone)})" if s.gone else ""
     failed = f", {len(s.retryable)} failed ({_by_class(s.retryable)})" if s.retryable else ""
     pending = f", {s.pending} pending" if s.pending else ""
-    extra = f", {s.extra} not in the last table" if s.extra else ""
+    outdated = f"; of {s.outdated} of these an older result is kept" if s.outdated else ""
     rows = [
-        ("videos", f"{s.done} done of {s.asked}{dropped}{gone}{failed}{pending}{extra}"),
+        ("videos", f"{s.done} done of {s.asked}{dropped}{gone}{failed}{pending}{outdated}"),
         ("clips", f"{s.clips}"),
-        ("frames", f"{s.frames} saved, {s.faces_blurred} faces blurred"),
+        ("frames", f"{s.frames} saved, {plural(s.faces_blurred, 'face')} blurred"),
     ]
+    if s.extra:
+        rows.insert(1, ("besides", f"{plural(s.extra, 'video')} that the last table did not name"))
     if s.cache is not None and s.cache_bytes:
         rows.append(("cache", f"{size(s.cache_bytes)} of unblurred sources; `cgtool cache drop {s.out}` removes them"))
     return rows

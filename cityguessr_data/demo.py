@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .build_config import BuildConfig
 from .core.errors import CgtoolError, WeightsError
 from .media.download_config import DownloadConfig
-from .pipeline import BuildConfig, BuildResult, build
+from .pipeline import BuildResult, build
 from .run.atomic import write_json
 from .run.executor import Listener
 from .stages.anonymise import AnonymiseConfig

@@ -5,19 +5,23 @@ Estimates, each from a stated assumption: nothing is asked of the network.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .core.errors import MediaError
+from .build_config import BuildConfig, find_models
+from .build_record import check_same, recorded_config, task_fingerprint
+from .core.errors import MachineError, MediaError
+from .core.sources import group_tasks
 from .core.spans import plan_clips
-from .core.types import SourceRow
+from .core.types import SourceRow, VideoTask
 from .media.decode import index_video
 from .media.download import Downloader
 from .media.ids import is_local
-from .pipeline import BuildConfig, read_table
-from .planning import Links, known_videos
-from .run.store import Store
+from .pipeline import STAGE_VERSIONS, read_table
+from .planning import Links, _check_ids, known_videos, link_id, read_plan
+from .run.store import Committed, Store
 
 VIDEO_S = 900.0
 """Length assumed of a video that is not at hand: the middle of the paper's 10-20 minutes."""
@@ -40,7 +44,7 @@ class Estimate:
     downloads: int
     """Videos that are neither local nor in the cache."""
     committed: int
-    """Videos of the table that OUT has already."""
+    """Videos of the table that OUT has already, with the spans and places asked for now."""
     requests: int
     """Look-ups and downloads; a site may need several requests for each."""
     hours_at_rate: float
@@ -55,34 +59,42 @@ class Estimate:
 def estimate(config: BuildConfig) -> Estimate:
     """Check the table and estimate the build.
 
+    What the build would refuse at its start is refused here too. Nothing is written.
+
     Raises:
-        InputError, TableError: the table is not fit.
+        InputError, TableError: the table is not fit, or OUT was built in another way.
+        MachineError: weights are missing, or OUT cannot be written.
     """
     rows = read_table(config)
+    recorded = recorded_config(config, find_models(config), STAGE_VERSIONS)
+    _check_writable(config.out)
     store = Store(config.out)
-    links: Links = store.plan().get("links", {})
+    check_same(store, recorded)
+    links: Links = read_plan(store).get("links", {})
     committed = store.committed()
     downloader = Downloader(config.download)
-    by_video: dict[tuple[str, str], list[SourceRow]] = {}
-    lookups = set()
+    found: list[tuple[str, str, SourceRow]] = []
+    unknown: dict[str, list[SourceRow]] = {}
     for row in rows:
-        for video in known_videos(row, links) or [(row.url, row.url)]:
-            by_video.setdefault(video, []).append(row)
-        if known_videos(row, links) is None:
-            lookups.add(row.url)
-    missing = {video: video_rows for video, video_rows in by_video.items() if video[0] not in committed}
-    downloads = [
-        (video_id, url) for video_id, url in missing if not is_local(url) and not downloader.cache.find(video_id, url)
-    ]
-    clips = sum(_clips(url, video_rows, config) for (_, url), video_rows in missing.items())
+        videos = known_videos(row, links)
+        if videos is None:
+            unknown.setdefault(row.url, []).append(row)
+        found += [(video_id, url, row) for video_id, url in videos or ()]
+    _check_ids(found)
+    known = group_tasks(found)
+    done = {t.video_id for t in known if _is_committed(committed.get(t.video_id), task_fingerprint(recorded, t))}
+    missing = [task for task in known if task.video_id not in done]
+    missing += [VideoTask(link_id(url), url, tuple(link_rows)) for url, link_rows in unknown.items()]
+    downloads = [t for t in missing if not is_local(t.url) and not downloader.cache.find(t.video_id, t.url)]
+    clips = sum(_clips(task.url, task.rows, config) for task in missing)
     frames = clips * config.clip.samples
-    requests = len(lookups) + len(downloads)
+    requests = len(unknown) + len(downloads)
     return Estimate(
         rows=len(rows),
-        videos=len(by_video),
-        lookups=len(lookups),
+        videos=len(known) + len(unknown),
+        lookups=len(unknown),
         downloads=len(downloads),
-        committed=len(by_video) - len(missing),
+        committed=len(done),
         requests=requests,
         hours_at_rate=requests / config.download.rate_per_hour,
         download_bytes=int(len(downloads) * VIDEO_S * BYTES_PER_S),
@@ -91,6 +103,18 @@ def estimate(config: BuildConfig) -> Estimate:
         saved_bytes=frames * 250_000,
         detector_hours=frames * DETECTOR_S[config.anonymise.detector.name] / 3600,
     )
+
+
+def _is_committed(committed: Committed | None, fingerprint: str) -> bool:
+    return committed is not None and committed.fingerprint == fingerprint
+
+
+def _check_writable(out: Path) -> None:
+    """What can be told without writing; a disk may still refuse."""
+    existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        why = "Permission denied" if existing.is_dir() else f"{existing} is no folder"
+        raise MachineError(f"{out} cannot be written ({why})", "Choose another --out")
 
 
 def _clips(url: str, rows: Sequence[SourceRow], config: BuildConfig) -> int:

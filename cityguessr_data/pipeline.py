@@ -5,28 +5,22 @@ Nothing here imports torch: a run that finds nothing to do answers at once. Mode
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .core.errors import CgtoolError, InputError, MachineError, StopError, WeightsError, disk_full_stops
-from .core.fingerprint import canonical, file_sha256, fingerprint
+from .build_config import BuildConfig, find_models
+from .build_record import check_same, describe, recorded_config, task_fingerprint
+from .core.errors import CgtoolError, MachineError, StopError, disk_full_stops
 from .core.places365 import majority, soft_label
-from .core.schemas import SCHEMA_VERSION
 from .core.sources import read_sources
 from .core.taxonomy import Taxonomy
-from .core.types import SourceRow, VideoTask
+from .core.types import SourceRow
 from .media.download import Downloader
-from .media.download_config import DownloadConfig
 from .media.ids import is_local
 from .planning import plan_tasks
 from .publish.preview import write_preview
@@ -38,55 +32,14 @@ from .run.runner import RunReport, Todo, exit_code, find_todo, run_items
 from .run.store import Store
 from .run.tally import count
 from .run.writer import WriterConfig
-from .stages.anonymise import AnonymiseConfig, AnonymiseStage
-from .stages.clip import ClipConfig, ClipStage
+from .stages.anonymise import AnonymiseStage
+from .stages.clip import ClipStage
 from .stages.download import DownloadStage
 from .stages.label import LabelStage
 from .vision.phash import phash
-from .vision.scenes import SceneConfig, scene_files
-from .vision.weights import find
 
-_MARK_BYTES = 262_144
-
-COMPUTE_STAGES = (ClipStage, AnonymiseStage, LabelStage)
-
-
-@dataclass(frozen=True)
-class BuildConfig:
-    """Everything that a build can be told."""
-
-    sources: Path
-    out: Path
-    download: DownloadConfig
-    """Holds the cache folder."""
-    clip: ClipConfig = ClipConfig()
-    anonymise: AnonymiseConfig = AnonymiseConfig()
-    scenes: SceneConfig = SceneConfig()
-    taxonomy: Path | None = None
-    """A taxonomy file; None: cityguessr166."""
-    keep_clips: bool = False
-    """Also write each clip as a video file into the cache."""
-    jpeg_quality: int = 95
-    workers: int = 1
-    """Processes that decode, detect and label."""
-    retry_failed: bool = False
-    """Try videos again that failed and may come back."""
-
-    def __post_init__(self) -> None:
-        _check_apart(self.out, self.download.cache)
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
-        if self.workers < 1:
-            raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
-
-
-@dataclass(frozen=True)
-class Models:
-    """The weights files that a build runs with, found and checked before anything starts."""
-
-    detector: Path
-    digests: dict[str, dict[str, str]]
-    """Role (detector, scenes) -> file name -> SHA-256."""
+STAGE_VERSIONS = {stage.name: stage.version for stage in (ClipStage, AnonymiseStage, LabelStage)}
+"""The stages that a worker runs, and the version of each: raised when one gives another result."""
 
 
 @dataclass
@@ -100,47 +53,6 @@ class BuildResult:
     exit_code: int = 0
     stopped: CgtoolError | None = None
     interrupted: bool = False
-
-
-def find_models(config: BuildConfig) -> Models:
-    """Look up the weights that `config` needs.
-
-    Raises:
-        WeightsError: missing, or not the file it should be.
-        InputError: a scene model's ONNX file or the JSON beside it is not there.
-    """
-    try:
-        detector = find(f"retinaface-{config.anonymise.detector.name}")
-    except WeightsError as exc:
-        raise WeightsError(exc.message, f"{exc.hint}, or choose another --detector") from exc
-    try:
-        scenes = scene_files(config.scenes)
-    except WeightsError as exc:
-        raise WeightsError(exc.message, f"{exc.hint}, or choose another --scene-model, or off") from exc
-    files = {"detector": (detector,), "scenes": scenes}
-    return Models(detector, {role: {p.name: file_sha256(p) for p in paths} for role, paths in files.items() if paths})
-
-
-def recorded_config(config: BuildConfig, models: Models) -> dict[str, Any]:
-    """What determines frames and tables, as dataset.json keeps it: `config` and `models`.
-
-    No path, no secret, nothing of the machine is in it.
-    """
-    anonymise: dict[str, Any] = canonical(config.anonymise) | {"conf": config.anonymise.threshold}
-    scenes: dict[str, Any] = canonical(config.scenes)
-    for part in (anonymise["detector"], scenes):
-        del part["device"]
-    scenes["model"] = Path(scenes["model"]).name
-    return {
-        "config": {
-            "clip": canonical(config.clip),
-            "anonymise": anonymise,
-            "scenes": scenes,
-            "jpeg_quality": config.jpeg_quality,
-            "stage_versions": {stage.name: stage.version for stage in COMPUTE_STAGES},
-        },
-        "models": models.digests,
-    }
 
 
 def make_compute(config: BuildConfig, detector: Path) -> Compute:
@@ -183,7 +95,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
     """
     rows = read_table(config)
     models = find_models(config)
-    recorded = recorded_config(config, models)
+    recorded = recorded_config(config, models, STAGE_VERSIONS)
     fingerprint_of = partial(task_fingerprint, recorded)
     store = Store(config.out)
     with store.locked():
@@ -217,43 +129,6 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
     return result
 
 
-def task_fingerprint(recorded: dict[str, Any], task: VideoTask) -> str:
-    """Of everything that determines a video's result.
-
-    A local file counts by its name, size, beginning and end: moving its folder changes nothing, mending or replacing
-    the file does, and a large collection need not be read whole.
-    """
-    rows = [replace(row, line=0, url="") for row in task.rows]
-    source = _file_mark(Path(task.url)) if is_local(task.url) else task.url
-    return fingerprint([recorded, task.video_id, source, rows])
-
-
-def _file_mark(path: Path) -> list[str | int]:
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as f:
-            head = f.read(_MARK_BYTES)
-            f.seek(max(0, size - _MARK_BYTES))
-            ends = head + f.read(_MARK_BYTES)
-    except OSError:  # the download stage will say that it is gone
-        return [path.name]
-    return [path.name, size, hashlib.sha256(ends).hexdigest()]
-
-
-def _check_apart(out: Path, cache: Path) -> None:
-    """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos."""
-    told, out = str(cache), out.resolve()
-    for folder in (cache, *(cache / name for name in ("sources", "partial", "clips"))):
-        resolved = folder.resolve()
-        foreign = next((p for p in (resolved, *resolved.parents) if (p / ".cgtool" / "lock").exists()), None)
-        if resolved == out or out in resolved.parents or resolved in out.parents or foreign:
-            raise InputError(
-                f"the cache {told} and the output directory {foreign or out} lie in one another, and a cache holds "
-                "unblurred videos",
-                "Give --cache a folder of its own, outside --out",
-            )
-
-
 def _check_cache(config: BuildConfig, todo: Todo) -> None:
     """See that the cache can be written, where this run will write to it."""
     cache = config.download.cache
@@ -278,44 +153,3 @@ def _unfinished(store: Store) -> bool:
         or preview.stat().st_mtime_ns < (store.out / "manifests" / "clips.parquet").stat().st_mtime_ns
         or "counts" not in (store.dataset() or {})
     )
-
-
-def check_same(store: Store, recorded: dict[str, Any]) -> None:
-    """Refuse an output directory that was built in another way.
-
-    Raises:
-        InputError: naming what differs, with both values.
-    """
-    dataset = store.dataset()
-    earlier = {part: dataset[part] for part in recorded if part in dataset} if dataset else None
-    if not any(store.parts("clips")):
-        return  # nothing is committed yet: any configuration will do
-    if not earlier:
-        raise InputError(f"{store.out} holds a data set without its dataset.json", "Choose another --out")
-    old, new = flattened(earlier), flattened(recorded)
-    differing = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
-    if differing:
-        told = "; ".join(f"{key} was {old.get(key, 'absent')}, now {new.get(key, 'absent')}" for key in differing[:3])
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        raise InputError(
-            f"{store.out} was built with another configuration ({told}{more})", "Use the same options, or another --out"
-        )
-
-
-def flattened(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        flat |= flattened(inner, f"{name}.") if isinstance(inner, dict) else {name: inner}
-    return flat
-
-
-def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of dataset.json; name, version and counts stay as they were there."""
-    tools = {"python": platform.python_version()}
-    for package in ("cgtool", "torch", "torchvision", "onnxruntime", "av", "opencv-python-headless", "yt-dlp"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            tools[package] = metadata.version(package)
-    kept = {k: v for k, v in (earlier or {}).items() if k in ("name", "version", "counts")}
-    return {"name": name, "version": "0.1.0", **kept, "schema_version": SCHEMA_VERSION, **recorded, "tools": tools}

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from .core.errors import InputError, VideoError
 from .core.sources import group_tasks
 from .core.types import SourceRow, VideoTask
 from .media.download import Downloader, SiteBlocked
-from .media.ids import offline_id
+from .media.ids import is_local, offline_id
 from .run.compute import Failed
 from .run.executor import Postponed
 from .run.ledger import LastFailure, last_failures, record_attempt
@@ -41,6 +43,33 @@ class Plan:
     """Links whose look-up failed earlier and was not repeated."""
     postponed: tuple[Postponed, ...]
     """Links that were not looked up, because their site has stopped answering in this run."""
+
+
+def read_plan(store: Store) -> dict[str, Any]:
+    """What the last run left in OUT/.cgtool/plan.json; empty before the first.
+
+    out: OUT when the plan was written, absolute. A copied or moved data set is known by it.
+    cache: the cache folder of the last run, absolute.
+    links: link that had to be looked up -> [[video_id, url], ...].
+    videos: [{video_id, url, fingerprint}, ...], all that the last run was asked for.
+    cached: {folders, fetched, videos}: every cache folder used since the last `cache drop`, the ids of the videos that
+        came over the network, and the ids of all.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return store.plan()
+    except (ValueError, TypeError) as exc:
+        raise InputError(
+            f"{store.work / 'plan.json'} is damaged ({exc})",
+            "Delete it and run the build again, which writes it anew; what is committed stays",
+        ) from exc
+
+
+def is_elsewhere(store: Store, plan: dict[str, Any]) -> bool:
+    """Whether OUT was copied or moved since the plan was written: what the cache holds may be another data set's."""
+    return bool(plan.get("out") != str(store.out.resolve()))
 
 
 def link_id(url: str) -> str:
@@ -74,10 +103,11 @@ def plan_tasks(
         InputError: two rows claim one video in ways that contradict each other.
         StopError: the network is stopped for this run.
     """
-    links: Links = dict(store.plan().get("links", {}))
+    plan = read_plan(store)
+    links: Links = dict(plan.get("links", {}))
     failures = last_failures(store)
     failed: dict[str, Failed | Postponed] = {}
-    unknown: dict[str, str] = {}
+    unknown: dict[str, dict[str, str]] = {}
     left: list[LastFailure] = []
     found: list[tuple[str, str, SourceRow]] = []
     for row in rows:
@@ -86,18 +116,29 @@ def plan_tasks(
             stand_in = VideoTask(link_id(row.url), row.url, (row,))
             earlier = failures.get(stand_in.video_id)
             if earlier is None or (retry_failed and not earlier.error_class.permanent):
-                links |= _look_up(store, stand_in, downloader, fingerprint_of(stand_in), failed)
+                fingerprint = fingerprint_of(stand_in)
+                links |= _look_up(store, stand_in, downloader, fingerprint, failed)
             else:
+                fingerprint = earlier.fingerprint  # a failed look-up counts whatever else its row says
                 left.append(earlier)
             videos = known_videos(row, links)
             if videos is None:
-                unknown[row.url] = stand_in.video_id
+                unknown[row.url] = _wanted(stand_in, fingerprint)
         found += [(video_id, url, row) for video_id, url in videos or ()]
     _check_ids(found)
     tasks = group_tasks(found)
-    videos_asked = [[task.video_id, task.url] for task in tasks] + [[v, url] for url, v in unknown.items()]
-    cache = str(downloader.config.cache.resolve())
-    store.write_plan({"cache": cache, "links": links, "videos": videos_asked})
+    asked = [_wanted(task, fingerprint_of(task)) for task in tasks] + list(unknown.values())
+    cache = downloader.config.cache.resolve()
+    cached = {} if is_elsewhere(store, plan) else plan.get("cached", {})
+    store.write_plan(
+        {
+            "out": str(store.out.resolve()),
+            "cache": str(cache),
+            "links": links,
+            "videos": asked,
+            "cached": _with_this_run(cached, cache, asked),
+        }
+    )
     ended = tuple(failed.values())
     return Plan(
         tasks,
@@ -105,6 +146,20 @@ def plan_tasks(
         tuple(left),
         tuple(f for f in ended if isinstance(f, Postponed)),
     )
+
+
+def _wanted(task: VideoTask, fingerprint: str) -> dict[str, str]:
+    return {"video_id": task.video_id, "url": task.url, "fingerprint": fingerprint}
+
+
+def _with_this_run(cached: dict[str, list[str]], cache: Path, asked: Sequence[dict[str, str]]) -> dict[str, list[str]]:
+    """What earlier runs may have left in caches, and what this one may: no run's sources are forgotten."""
+    new = {
+        "folders": [str(cache)],
+        "fetched": [video["video_id"] for video in asked if not is_local(video["url"])],
+        "videos": [video["video_id"] for video in asked],
+    }
+    return {name: sorted({*cached.get(name, ()), *values}) for name, values in new.items()}
 
 
 def _look_up(

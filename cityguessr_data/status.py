@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from .core.errors import InputError
+from .planning import is_elsewhere, read_plan
 from .run.ledger import LastFailure, last_failures
 from .run.store import Store
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a data set holds. Counts are of committed videos, also of those whose manifests are not written yet."""
+    """What a data set holds, also of videos whose manifests are not written yet.
+
+    asked = done + dropped + gone + retryable + pending. Clips, frames and faces are those of all committed videos.
+    """
 
     out: Path
     asked: int
     """Videos that the last run was asked for."""
     done: int
+    """Asked for, and committed as asked for now."""
     dropped: dict[str, int]
     """By reason."""
     gone: tuple[LastFailure, ...]
@@ -28,13 +36,17 @@ class Status:
     retryable: tuple[LastFailure, ...]
     pending: int
     """Asked for, not tried yet or interrupted."""
+    outdated: int
+    """Those among gone, retryable and pending of which an older result is committed: its row has changed since."""
     extra: int
     """Committed, and not among those the last run was asked for."""
     clips: int
     frames: int
     faces_blurred: int
     cache: Path | None
+    """The cache of the last run."""
     cache_bytes: int
+    """What `drop_cache` would remove, from the caches of all runs."""
     config: dict[str, object] = field(default_factory=dict)
 
 
@@ -42,42 +54,48 @@ def read_status(out: Path) -> Status:
     """Read the status of `out`.
 
     Raises:
-        InputError: it is not an output directory.
+        InputError: it is not an output directory, or its plan is damaged.
     """
     store = Store(out)
     dataset = store.dataset()
     if dataset is None:
         raise InputError(f"{out} is not an output directory (it has no dataset.json)", "Name the --out of a build")
     committed = store.committed()
-    plan = store.plan()
-    asked = {video_id for video_id, _ in plan.get("videos", [])} or set(committed)
-    failures = {video_id: f for video_id, f in last_failures(store).items() if video_id in asked}
+    plan = read_plan(store)
+    wanted = {video["video_id"]: video["fingerprint"] for video in plan.get("videos", ())}
+    if not plan:
+        wanted = {video_id: video.fingerprint for video_id, video in committed.items()}
+    as_wanted = {video_id for video_id, video in committed.items() if wanted.get(video_id) == video.fingerprint}
+    failed = [
+        failure
+        for video_id, failure in last_failures(store).items()
+        if video_id not in as_wanted and wanted.get(video_id) == failure.fingerprint
+    ]
     dropped: Counter[str] = Counter()
     clips = frames = faces = 0
     for video_id in committed:
         row = pq.read_table(store.part("videos", video_id), columns=["status", "reason"]).to_pylist()[0]
-        if row["status"] == "dropped":
+        if row["status"] == "dropped" and video_id in as_wanted:
             dropped[str(row["reason"]).partition(":")[0]] += 1
         table = pq.read_table(store.part("clips", video_id), columns=["n_sampled", "n_faces"]).to_pydict()
         clips += len(table["n_sampled"])
         frames += sum(table["n_sampled"])
         faces += sum(table["n_faces"])
-    cache = Path(plan["cache"]) if "cache" in plan else None
-    failed = [f for f in failures.values() if f.video_id not in committed]
     return Status(
         out=out,
-        asked=len(asked),
-        done=len(committed) - dropped.total(),
+        asked=len(wanted),
+        done=len(as_wanted) - dropped.total(),
         dropped=dict(dropped),
         gone=tuple(f for f in failed if f.error_class.permanent),
         retryable=tuple(f for f in failed if not f.error_class.permanent),
-        pending=len(asked - set(committed) - set(failures)),
-        extra=len(set(committed) - asked),
+        pending=len(wanted) - len(as_wanted) - len(failed),
+        outdated=len(set(committed) & set(wanted) - as_wanted),
+        extra=len(set(committed) - set(wanted)),
         clips=clips,
         frames=frames,
         faces_blurred=faces,
-        cache=cache,
-        cache_bytes=folder_bytes(cache) if cache else 0,
+        cache=Path(plan["cache"]) if plan else None,
+        cache_bytes=0 if is_elsewhere(store, plan) else _bytes(doomed_files(plan)),
         config=dict(dataset.get("config", {})),
     )
 
@@ -86,48 +104,113 @@ def read_status(out: Path) -> Status:
 class DroppedCache:
     """What `drop_cache` removed."""
 
-    cache: Path
+    caches: tuple[Path, ...]
     files: int
     bytes: int
 
 
-def drop_cache(out: Path) -> DroppedCache:
-    """Delete what the cache holds of the videos in `out`: sources, partial downloads, kept clips. Nothing else in it.
+def drop_cache(out: Path, cache: Path | None = None) -> DroppedCache:
+    """Delete what the caches hold of the videos that `out` was ever asked for, and forget them. Nothing else in them.
+
+    Args:
+        cache: the only cache folder to clear, in place of those that `out` has noted.
 
     Raises:
-        InputError: `out` is no output directory, or knows of no cache.
+        InputError: `out` is no output directory, or was copied or moved and no cache is named; `cache` is no folder,
+            or lies in `out`.
     """
     store = Store(out)
-    plan = store.plan()
-    if store.dataset() is None or "cache" not in plan:
+    if store.dataset() is None or not read_plan(store):
         raise InputError(f"{out} is not an output directory of a build", "Name the --out of a build")
-    cache = Path(plan["cache"])
-    videos = {video_id for video_id, _ in plan["videos"]} | set(store.committed())
-    doomed = [
-        path
-        for folder in ("sources", "clips", "partial")
-        if (cache / folder).is_dir()
-        for path in sorted((cache / folder).rglob("*"))
-        if path.is_file() and _belongs(path.relative_to(cache / folder), folder, videos)
-    ]
-    total = sum(path.stat().st_size for path in doomed)
     with store.locked():
+        plan = read_plan(store)
+        if cache is not None:
+            folders = [_named_cache(out, cache)]
+        elif is_elsewhere(store, plan):
+            raise InputError(
+                f"{out} was copied or moved from {plan.get('out')}, and its cache may belong to the other one",
+                "Name the folder to clear with --cache",
+            )
+        else:
+            folders = [Path(folder) for folder in plan["cached"]["folders"]]
+        doomed = doomed_files(plan, folders)
+        total = _bytes(doomed)
+        emptied = [folder for cache_folder in folders for folder in _own_folders(cache_folder, plan["cached"])]
         for path in doomed:
-            path.unlink()
-        for folder in sorted((p for p in cache.rglob("*") if p.is_dir()), reverse=True):
-            if not any(folder.iterdir()):
+            path.unlink(missing_ok=True)
+        for folder in emptied:
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
                 folder.rmdir()
-    return DroppedCache(cache, len(doomed), total)
+        left = [folder for folder in plan["cached"]["folders"] if Path(folder) not in folders]
+        kept = plan["cached"] if left else {"fetched": [], "videos": []}
+        store.write_plan(plan | {"cached": kept | {"folders": left}})
+    return DroppedCache(tuple(folders), len(doomed), total)
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files under a folder; 0 where there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+def doomed_files(plan: dict[str, Any], folders: Sequence[Path] | None = None) -> list[Path]:
+    """Every file that dropping the cache removes, in all caches noted in `plan` or in `folders`.
+
+    sources/<id>.*             of videos that came over the network; a local file of that name is the user's own
+    partial/<id>/**            the same
+    clips/<id>_00000.mp4       of all videos; also what a killed run left in clips/.<id>_00000.cutting/
+    served/**                  the videos that `cgtool demo` made, where its note is there
+    """
+    cached = plan.get("cached", {})
+    fetched, videos = set(cached.get("fetched", ())), set(cached.get("videos", ()))
+    found: set[Path] = set()
+    for cache in folders if folders is not None else map(Path, cached.get("folders", ())):
+        found.update(p for p in _files(cache / "sources") if p.name.lstrip(".").partition(".")[0] in fetched)
+        found.update(p for p in _files(cache / "clips") if _clip_of(p.name) in videos)
+        for cutting in _cutting(cache, videos):
+            found.update(_files(cutting))
+        for video_id in fetched:
+            found.update(_files(cache / "partial" / video_id, "**/*"))
+        if _made_by_demo(cache / "served"):
+            found.update(_files(cache / "served", "**/*"))
+    return sorted(found)
 
 
-def _belongs(path: Path, folder: str, videos: set[str]) -> bool:
-    """Whether a file of a cache folder is of one of `videos`: sources/<id>.*, clips/<id>_00000.mp4, partial/<id>/*."""
-    if folder == "partial":
-        return path.parts[0] in videos
-    stem = path.name.lstrip(".").partition(".")[0]
-    return (stem if folder == "sources" else stem.rpartition("_")[0]) in videos
+def _named_cache(out: Path, cache: Path) -> Path:
+    folder, inside = cache.resolve(), out.resolve()
+    if not folder.is_dir():
+        raise InputError(f"{cache} is not a folder", "Name the --cache of the build")
+    if folder == inside or inside in folder.parents:
+        raise InputError(f"{cache} lies in the output directory, which holds no cache", "Name the --cache of the build")
+    return folder
+
+
+def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    return (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
+
+
+def _bytes(files: Sequence[Path]) -> int:
+    return sum(path.lstat().st_size for path in files)
+
+
+def _clip_of(name: str) -> str | None:
+    """The video of a clip's file or working folder; None for another name."""
+    video_id, _, number = name.lstrip(".").partition(".")[0].rpartition("_")
+    return video_id if number.isdecimal() else None
+
+
+def _cutting(cache: Path, videos: set[str]) -> list[Path]:
+    return [path for path in (cache / "clips").glob(".*.cutting") if path.is_dir() and _clip_of(path.name) in videos]
+
+
+def _own_folders(cache: Path, cached: dict[str, list[str]]) -> list[Path]:
+    """The folders of a cache that are ours to remove once they are empty; inner ones first, the cache itself last."""
+    whole = [cache / "partial" / video_id for video_id in cached["fetched"]]
+    whole += _cutting(cache, set(cached["videos"]))
+    if _made_by_demo(cache / "served"):
+        whole.append(cache / "served")
+    inner = [path for folder in whole for path in folder.glob("**/*") if path.is_dir()]
+    return [*sorted(inner, reverse=True), *whole, *(cache / name for name in ("sources", "clips", "partial")), cache]
+
+
+def _made_by_demo(folder: Path) -> bool:
+    """Whether the demo's note lies there: the (file name, city) pairs of its videos."""
+    try:
+        note = json.loads((folder / "videos.json").read_text(encoding="utf-8"))
+        return all(isinstance(name, str) and isinstance(city, str) for name, city in note)
+    except (OSError, ValueError, TypeError):
+        return False

@@ -123,7 +123,7 @@ def test_a_cache_inside_out_is_refused(tmp_path: Path) -> None:
     refused(done, "unblurred", "--cache")
 
 
-def test_a_config_file(tmp_path: Path) -> None:
+def test_a_config_file(tmp_path: Path, detector_weights: Path) -> None:
     table = write_sources(tmp_path / "sources.csv", [{"url": "http://example.com/a.mp4", **TOKYO}])
     config = tmp_path / "build.toml"
     config.write_text('detectr = "mobilenet0.25"\n')
@@ -247,3 +247,72 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_committed(
         assert len(tree_digest(disk / "out")) == 60
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_cache_and_an_out_never_lie_in_one_another(tmp_path: Path, face_film: Path, detector_weights: Path) -> None:
+    shutil.copy(face_film, tmp_path / "a.mp4")
+    table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
+    for out, cache in (("c/clips", "c"), ("c/out", "c"), ("c", "c/deep/cache"), ("same", "same")):
+        done = cgtool(
+            "build-dataset", table, "--out", tmp_path / out, "--cache", tmp_path / cache, "--keep-clips", *SHORT
+        )
+        refused(done, "unblurred")
+        assert not list(tmp_path.rglob("*_0*.mp4"))
+    assert cgtool("build-dataset", table, "--out", tmp_path / "other", *SHORT).returncode == 0
+    done = cgtool(
+        "build-dataset", table, "--out", tmp_path / "new", "--cache", tmp_path / "other", "--keep-clips", *SHORT
+    )
+    refused(done, "unblurred")
+    (tmp_path / "tricky").mkdir()
+    (tmp_path / "tricky" / "clips").symlink_to(tmp_path / "other" / "clips")
+    done = cgtool(
+        "build-dataset", table, "--out", tmp_path / "new", "--cache", tmp_path / "tricky", "--keep-clips", *SHORT
+    )
+    refused(done, "unblurred")
+
+
+def test_a_mended_local_file_is_tried_again_and_a_replaced_one_is_built_anew(
+    tmp_path: Path, face_film: Path, detector_weights: Path
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"not yet")
+    table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
+    args = ("build-dataset", table, "--out", tmp_path / "out", *SHORT, "--json")
+    assert [f["error_class"] for f in result_of(cgtool(*args))["run"]["failed"]] == ["bad-media"]
+    shutil.copy(face_film, tmp_path / "a.mp4")
+    assert result_of(cgtool(*args))["run"]["clips"] == 3
+    numbered_video(tmp_path / "a.mp4", 45)
+    assert result_of(cgtool(*args))["run"]["clips"] == 2
+    assert len(tree_digest(tmp_path / "out")) == 10
+
+
+def test_what_a_dying_run_left_undone_is_done_by_the_next(tmp_path: Path, detector_weights: Path) -> None:
+    numbered_video(tmp_path / "a.mp4", 45)
+    table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
+    args = ("build-dataset", table, "--out", tmp_path / "out", *SHORT)
+    assert cgtool(*args).returncode == 0
+    for name in ("preview.html", "manifests/frames.parquet"):
+        (tmp_path / "out" / name).unlink()
+        assert cgtool(*args).returncode == 0
+        assert (tmp_path / "out" / name).exists()
+
+
+def test_a_refused_plan_does_not_bind_out_to_its_configuration(tmp_path: Path, detector_weights: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        numbered_video(tmp_path / folder / "a.mp4", 45)
+    rows = [{"url": f"{folder}/a.mp4", **TOKYO} for folder in ("one", "two")]
+    table = write_sources(tmp_path / "sources.csv", rows)
+    refused(cgtool("build-dataset", table, "--out", tmp_path / "out", *SHORT), "local_a", "video_id")
+    write_sources(tmp_path / "sources.csv", rows[:1])
+    assert cgtool("build-dataset", table, "--out", tmp_path / "out", *SHORT, "--blur", "strict").returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a place that nobody can write to")
+def test_an_unwritable_cache_is_told_before_anything_starts(tmp_path: Path, detector_weights: Path) -> None:
+    numbered_video(tmp_path / "a.mp4", 45)
+    table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
+    (tmp_path / "file").touch()
+    done = cgtool(
+        "build-dataset", table, "--out", tmp_path / "out", "--cache", tmp_path / "file" / "c", "--keep-clips", *SHORT
+    )
+    refused(done, "cache", "--cache")

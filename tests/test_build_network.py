@@ -59,7 +59,7 @@ def test_a_bot_check_stops_that_site_and_the_rest_stays_pending(
         table = write_sources(tmp_path / "sources.csv", rows)
         done = cgtool("build-dataset", table, "--out", tmp_path / "out", *FAST)
         assert done.returncode == 3, done.stderr
-        assert "stopped early: 1 videos were not tried" in done.stderr
+        assert "stopped early: 1 video not tried" in done.stderr
         assert server.count("/b.mp4") == 0
         status = result_of(cgtool("status", tmp_path / "out", "--json"))
         assert (status["done"], status["pending"]) == (1, 1)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..console import command
+from ..console import command, ignore_interrupts
 
 PAPER, SPEED, NET = "The data set", "How it runs", "The network"
 
@@ -146,5 +146,6 @@ def _run(
 
     with BuildProgress() as progress:
         result = build(config, progress)
+    ignore_interrupts()
     show_build(result, config, as_json=as_json)
     return result.exit_code

@@ -21,16 +21,25 @@ def _group() -> None:
 @command
 def drop(
     out: Annotated[Path, typer.Argument(help="Output directory whose sources are to go.")],
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="The only cache folder to clear; needed once OUT was copied or moved."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Delete the downloaded videos and kept clips of a data set. Your own local source files are never touched."""
+    """Delete the downloaded videos and kept clips of a data set, of all its runs, in every cache folder they used.
+
+    Your own local source files are never touched. Where two data sets share a cache folder, the videos that both ask
+    for go too: the other one downloads them again if it needs them.
+    """
     from cityguessr_data.status import drop_cache
 
-    from ..summary import size
+    from ..summary import plural, size
 
-    dropped = drop_cache(out)
+    dropped = drop_cache(out, cache)
     if json_:
-        print_json({"cache": str(dropped.cache), "files": dropped.files, "bytes": dropped.bytes})
+        print_json({"caches": [str(c) for c in dropped.caches], "files": dropped.files, "bytes": dropped.bytes})
     else:
-        stdout().print(f"dropped {dropped.files} files, {size(dropped.bytes)}, from {dropped.cache}")
+        places = ", ".join(map(str, dropped.caches)) or "no cache: nothing was kept since the last drop"
+        stdout().print(f"dropped {plural(dropped.files, 'file')}, {size(dropped.bytes)}, from {places}", markup=False)
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import command, say
+from ..console import command, ignore_interrupts, say
 
 
 @command
@@ -23,7 +23,8 @@ def demo(
 
     with BuildProgress() as progress:
         result = run_demo(out, progress)
-    show_build(result.build, result.config, as_json=json_)
+    ignore_interrupts()
+    show_build(result.build, result.config, as_json=json_, say_scenes_off=result.without_scenes is None)
     if result.without_scenes:
         say(
             f"scene columns are null: {result.without_scenes}. "

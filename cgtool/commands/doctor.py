@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -19,20 +20,15 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON ob
     if json_:
         print_json({"fit": not unfit, "findings": [vars(f) for f in findings]})
         return 2 if unfit else 0
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, pad_edge=False)
     styles = {"ok": "green", "warn": "yellow", "missing": "red"}
+    wide = max(len(f.name) for f in findings)
     for f in findings:
-        row = (
-            Text(f.state, style=styles[f.state]),
-            Text(f.name),
-            Text(f.found, overflow="fold"),
-            Text(f.mend, overflow="fold"),
-        )
-        table.add_row(*row)
-    stdout().print(table)
+        found = re.sub(r"^ffmpeg version \D{0,2}(\d+(?:\.\d+)*).*", r"\1", f.found)  # builds add their date and commit
+        line = Text.assemble((f"{f.state:<7}", styles[f.state]), f"  {f.name:<{wide}}  {found}")
+        # Commands get a line of their own, unbroken, so that they can be copied
+        stdout().print(line.append(f"\n{'':9}{f.mend}" if f.mend else ""), soft_wrap=True)
     if unfit:
-        say(f"not fit: {', '.join(f.name for f in unfit)}; run the commands on the right")
+        say(f"not fit: {', '.join(f.name for f in unfit)}; run the commands under their names")
     return 2 if unfit else 0

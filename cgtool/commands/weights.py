@@ -21,12 +21,10 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     if json_:
         print_json([{**vars(w), "path": str(w.path) if w.path else None} for w in found])
         return 0
-    from rich.table import Table
-
-    table = Table("name", "state", "file", box=None, pad_edge=False)
     for w in found:
-        table.add_row(w.name, w.state, str(w.path) if w.path else f"cgtool weights pull {w.name}")
-    stdout().print(table)
+        # A path gets a line of its own, unbroken, so that it can be copied
+        stdout().print(f"{w.name}: {w.state}", markup=False, soft_wrap=True)
+        stdout().print(f"  {w.path or f'cgtool weights pull {w.name}'}", markup=False, soft_wrap=True)
     return 0
 
 

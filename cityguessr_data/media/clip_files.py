@@ -36,15 +36,17 @@ def write_clip_files(source: Path, clips: Sequence[Clip], folder: Path) -> list[
     for run in _adjoining(clips):
         work = folder / f".{run[0].clip_id}.cutting"
         shutil.rmtree(work, ignore_errors=True)
-        with disk_full_stops(str(folder)):
-            work.mkdir()
-            _cut(source, run, work)
-            parts = sorted(work.glob("*.mp4"))
-            if len(parts) != len(run):
-                raise MediaError(f"ffmpeg cut {len(parts)} clips of {source.name}, not {len(run)}")
-            for part, clip in zip(parts, run, strict=True):
-                part.replace(folder / f"{clip.clip_id}.mp4")
-            work.rmdir()
+        try:
+            with disk_full_stops(str(folder)):
+                work.mkdir()
+                _cut(source, run, work)
+                parts = sorted(work.glob("*.mp4"))
+                if len(parts) != len(run):
+                    raise MediaError(f"ffmpeg cut {len(parts)} clips of {source.name}, not {len(run)}")
+                for part, clip in zip(parts, run, strict=True):
+                    part.replace(folder / f"{clip.clip_id}.mp4")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)  # half a clip shows unblurred people too
     return targets
 
 
@@ -73,11 +75,11 @@ def _cut(source: Path, run: Sequence[Clip], folder: Path) -> None:
         # all clips of a run but the last have the same length, so every cut falls on a multiple of it
         options["force_key_frames"] = f"expr:not(mod(n,{first.n_frames}))"
         options |= {"f": "segment", "segment_frames": ",".join(map(str, cuts)), "reset_timestamps": 1}
-        target = folder / "%06d.mp4"
+        target = str(folder).replace("%", "%%") + "/%06d.mp4"  # the segment muxer expands every % of the path
     else:
-        target = folder / "000000.mp4"
+        target = str(folder / "000000.mp4")
     try:
-        stream.output(str(target), **options).global_args("-nostdin", "-v", "error").run(
+        stream.output(target, **options).global_args("-nostdin", "-v", "error").run(
             cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stderr=True, overwrite_output=True
         )
     except ffmpeg.Error as exc:

@@ -58,7 +58,10 @@ class DecodedFrame:
 
 
 def index_video(path: Path) -> VideoIndex:
-    """Demux `path` and count the video packets that will be shown (packets that an edit list hides are not counted).
+    """Demux `path` and count the video packets that will be shown.
+
+    Not counted are packets that an edit list hides, empty ones (an AVI's dropped frames) and, where the stream was cut
+    before a key frame, those ahead of the first frame that can be decoded.
 
     Raises:
         MediaError: no such container, no video stream, or not one video packet.
@@ -66,35 +69,45 @@ def index_video(path: Path) -> VideoIndex:
     with _open(path) as container:
         stream = _video_stream(container, path)
         context = stream.codec_context
-        times: list[float] = []
-        untimed = hidden = 0
+        stamps: list[int | None] = []
+        keys: list[bool] = []
+        hidden = 0
+        last_dts = -1
         time_base = float(stream.time_base) if stream.time_base else 0.0
         fault: str | None = None
         try:
             for packet in container.demux(stream):
-                if packet.size == 0:  # the flush packet that PyAV adds
-                    continue
-                if packet.is_discard:
+                if packet.dts is not None:
+                    last_dts = packet.dts
+                if packet.size == 0:  # an empty one has a time, the flush packet that PyAV adds has none
+                    hidden += packet.dts is not None
+                elif packet.is_discard:
                     hidden += 1
-                    continue
-                stamp = packet.pts if packet.pts is not None else packet.dts
-                if stamp is None:
-                    untimed += 1
                 else:
-                    times.append(stamp * time_base)
+                    stamps.append(packet.pts if packet.pts is not None else packet.dts)
+                    keys.append(packet.is_keyframe)
         except av.error.FFmpegError as exc:
             fault = f"the file breaks: {_reason(exc)}"
-        n_frames = len(times) + untimed
+        first = _first_frame(path)
+        unseen = _unseen_packets(stamps, keys, first)
+        stamps = [stamp for number, stamp in enumerate(stamps) if number not in unseen]
+        n_frames = len(stamps)
         if n_frames == 0:
             raise MediaError(f"{path.name} holds no video frame" + (f" ({fault})" if fault else ""))
-        if fault is None and stream.frames > n_frames + hidden:
+        read = n_frames + len(unseen) + hidden
+        if container.format.name == "avi":
+            read = max(read, last_dts + 1)  # a dts there is the place in the index; empty places are skipped silently
+        if fault is None and stream.frames > read:
             fault = f"the file ends after frame {n_frames} of {stream.frames}"
         rate = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
-        shown = np.sort(np.asarray(times)) if not untimed else np.arange(n_frames) / rate
+        timed = [stamp * time_base for stamp in stamps if stamp is not None]
+        shown = np.sort(np.asarray(timed)) if len(timed) == n_frames else np.arange(n_frames) / rate
         shown = shown - shown[0]
         last_s = float(shown[-1])
         fps = (n_frames - 1) / last_s if last_s > 0 else rate
-        size = displayed_size(context.width, context.height, _first_orientation(path))
+        size = displayed_size(
+            context.width, context.height, orientation_of(first) if first is not None else (1, 0, 0, 1)
+        )
         info = MediaInfo(n_frames=n_frames, fps=fps, width=size[0], height=size[1], duration_s=last_s + 1 / fps)
         return VideoIndex(info, shown, fault)
 
@@ -122,7 +135,10 @@ def decode(path: Path, wanted: Collection[int], end: int, index: VideoIndex) -> 
         while decoded < end:
             try:
                 packet = next(packets, None)
-                frames: list[Any] = [] if packet is None else packet.decode()
+                # an empty packet with a time is a dropped frame; the decoder would take it for the end of the stream
+                frames: list[Any] = []
+                if packet is not None and (packet.size > 0 or packet.dts is None):
+                    frames = packet.decode()
             except av.error.FFmpegError as exc:
                 if decoded == 0 and not isinstance(exc, av.error.EOFError):
                     continue  # a stream cut before its first key frame: nothing is shown yet
@@ -171,16 +187,40 @@ def _video_stream(container: Any, path: Path) -> Any:
     raise MediaError(f"{path.name} has no video stream that can be decoded (audio only?)")
 
 
-def _first_orientation(path: Path) -> tuple[int, int, int, int]:
-    """The display matrix is known only with a decoded frame."""
+def _first_frame(path: Path) -> Any:
+    """The first frame that comes out of the decoder (only it knows the display matrix); None when there is none."""
     with _open(path) as container:
-        stream = _video_stream(container, path)
-        try:
-            for frame in container.decode(stream):
-                return orientation_of(frame)
-        except av.error.FFmpegError:
-            pass
-    return (1, 0, 0, 1)
+        for packet in container.demux(_video_stream(container, path)):
+            try:
+                if packet.size == 0 and packet.dts is not None:
+                    continue
+                for frame in packet.decode():
+                    return frame
+            except av.error.EOFError:
+                break
+            except av.error.FFmpegError:
+                continue  # cut before its first key frame
+    return None
+
+
+def _unseen_packets(stamps: list[int | None], keys: list[bool], first: Any) -> set[int]:
+    """Which leading packets (by place in demuxing order) the decoder drops, since what they refer to was cut off.
+
+    The first decoded frame's pts tells: packets shown before it were dropped. They stand ahead of its packet, or come
+    right after it (leading pictures of an open GOP). Where packets have no times, the first key frame is the border.
+    Containers that flag no key frames lose nothing by this.
+    """
+    if first is None:
+        return set()
+    timed = [stamp for stamp in stamps if stamp is not None]
+    if len(timed) < len(stamps) or first.pts is None:
+        return set(range(keys.index(True))) if first.key_frame and True in keys else set()
+    if first.pts not in timed:
+        return set()
+    own = timed.index(first.pts)
+    after = next((place for place in range(own + 1, len(timed)) if timed[place] >= first.pts), len(timed))
+    # only the head is looked at: a joined stream may well start its clock again further on
+    return {place for place in range(after) if timed[place] < first.pts}
 
 
 def _reason(exc: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,9 @@ class DownloadConfig:
     """Seconds without a byte after which a connection counts as dead."""
 
     def __post_init__(self) -> None:
+        for name in ("rate_per_hour", "min_duration_s", "max_duration_s", "backoff_s", "max_wait_s", "timeout_s"):
+            if not math.isfinite(getattr(self, name) or 0.0):
+                raise InputError(f"{name} is {getattr(self, name)}", "Give a finite number")
         Pace(self.rate_per_hour)
         for name in ("min_duration_s", "max_duration_s", "min_height_px"):
             value = getattr(self, name)

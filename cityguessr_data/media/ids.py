@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from cityguessr_data.core.sources import safe_id
 from cityguessr_data.media.pace import YOUTUBE, site_of
+from cityguessr_data.media.site_words import prefilter
 
 _MEDIA_ENDINGS = frozenset(
     f".{ending}"
@@ -41,8 +42,6 @@ def offline_key(url: str) -> tuple[str, str] | None:
 
     That is so for one YouTube video however it is written, and for a media file or manifest by its ending.
     """
-    from yt_dlp.extractor import gen_extractor_classes
-
     if site_of(url) == YOUTUBE:
         # A video opened from a playlist is that one video; yt-dlp only takes it for one without the list
         base, _, query = url.partition("?")
@@ -50,7 +49,7 @@ def offline_key(url: str) -> tuple[str, str] | None:
         url = f"{base}?{query}" if query else base
     elif Path(urlsplit(url).path).suffix.lower() not in _MEDIA_ENDINGS:
         return None
-    extractor = next((ie for ie in gen_extractor_classes() if ie.suitable(url)), None)
+    extractor = prefilter().first_suitable(url)
     if extractor is not None and extractor.IE_NAME == "youtube":
         return "youtube", extractor.get_temp_id(url)
     if extractor is not None and extractor.IE_NAME == "generic" and site_of(url) != YOUTUBE:

@@ -7,6 +7,7 @@ leaves nobody behind who could still write a result.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -15,8 +16,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from multiprocessing import connection
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 
 from ..core.errors import ErrorClass, MachineError
@@ -68,8 +69,10 @@ class LocalExecutor:
                 for outcome in crew.hear():
                     handle(outcome)
         finally:
-            fetcher.close()
-            crew.close()
+            try:
+                fetcher.close()
+            finally:  # a second Ctrl-C while the fetcher ends
+                crew.close()
 
 
 class _Fetcher:
@@ -154,8 +157,9 @@ class _Crew:
             if free is None:
                 if len(self._workers) >= self._size:
                     return
-                free = _Worker(self._factory, self._threads)
-                self._workers.append(free)
+                with _interrupts_wait():
+                    free = _Worker(self._factory, self._threads)
+                    self._workers.append(free)
             free.fetched = waiting.popleft()
             item = free.fetched.item
             try:
@@ -217,6 +221,32 @@ class _Crew:
         message = f"the worker process died on this video ({how})"
         step = Step("compute", "failed", fetching.started_at, 0.0, ErrorClass.INTERNAL, message)
         return [Failed(item.task.video_id, item.fingerprint, ErrorClass.INTERNAL, message, (fetching, step))]
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM take effect at the end, so that no worker is left half started.
+
+    A process started inside inherits the blocked SIGINT: it is deaf to Ctrl-C from its first moment, imports included.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would unblock SIGINT again
+    caught: list[int] = []
+    wait = (signal.SIGINT, signal.SIGTERM)
+    handlers = {
+        number: signal.signal(number, lambda caught_number, _frame: caught.append(caught_number)) for number in wait
+    }
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for late in caught:
+            signal.raise_signal(late)
 
 
 def _dropped(fetched: Fetched, dropped: Dropped, staging: Path) -> Staged:

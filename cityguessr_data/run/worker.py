@@ -6,6 +6,7 @@ Failed), ("stop", StopError).
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -30,6 +31,11 @@ _TELL_EVERY_S = 0.25
 def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
     """Entry point of the process. `threads` is its share of the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends us
+    with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):  # the parent has gone: nothing to tell
+        _serve(pipe, factory, threads)
+
+
+def _serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch and ONNX Runtime when they are first imported
     try:

@@ -95,6 +95,74 @@ def test_odd_sizes(tmp_path: Path) -> None:
     assert np.abs(rgb.astype(int) - numbered_frame(7, 191, 97).astype(int)).mean() < 4
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "3"),
+        (
+            "-c:v",
+            "mpeg2video",
+            "-q:v",
+            "2",
+            "-g",
+            "25",
+            "-bf",
+            "2",
+        ),  # open GOP: two pictures after the key frame go too
+    ],
+)
+def test_a_stream_cut_before_its_first_key_frame_counts_from_the_first_picture(
+    tmp_path: Path, encoding: tuple[str, ...]
+) -> None:
+    whole = numbered_video(tmp_path / "whole.ts", 90, args=(*encoding, "-f", "mpegts"))
+    path = tmp_path / "cut.ts"
+    content = whole.read_bytes()
+    path.write_bytes(content[len(content) // 10 // 188 * 188 :])
+    # the real ffmpeg tells how many pictures there are
+    shown = subprocess.run(
+        [FFMPEG, "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"],
+        capture_output=True, check=False,
+    ).stdout  # fmt: skip
+    n = len(shown) // (192 * 96)
+    index = index_video(path)
+    assert index.fault is None
+    assert index.info.n_frames == n < 70
+    got = decoded(path, list(range(n)))
+    numbers = [read_number(rgb) for _, _, rgb in got]
+    assert numbers == list(range(90 - n, 90))
+    assert [t for _, t, _ in got] == pytest.approx([(number - numbers[0]) / 30 for number in numbers], abs=0.002)
+    assert index.info.duration_s == pytest.approx(n / 30, abs=0.002)
+
+
+def test_a_raw_stream_without_times_is_cut_at_its_first_key_frame(tmp_path: Path) -> None:
+    whole = numbered_video(tmp_path / "whole.h264", 60, args=(*X264, "-g", "25")).read_bytes()
+    path = tmp_path / "cut.h264"
+    path.write_bytes(whole[whole.index(b"\0\0\1\x41", len(whole) // 5) :])  # at a picture that refers to others
+    index = index_video(path)
+    assert index.info.n_frames == 35
+    assert [read_number(rgb) for _, _, rgb in decoded(path, [0, 34])] == [25, 59]
+
+
+@pytest.mark.parametrize("encoding", [("-c:v", "mpeg4", "-q:v", "2"), X264])
+def test_an_avi_with_dropped_frames_is_sound(tmp_path: Path, encoding: tuple[str, ...]) -> None:
+    drop = ("-vf", "select='mod(n,5)'", "-fps_mode", "vfr")
+    index = index_video(path := numbered_video(tmp_path / "drop.avi", 50, args=(*drop, *encoding)))
+    assert index.fault is None
+    kept = [n for n in range(50) if n % 5]
+    assert index.info.n_frames == len(kept)
+    assert index.times_s[-1] == pytest.approx(48.5 / 30, abs=0.02)  # a first dropped frame shifts it by one
+    got = decoded(path, list(range(40)))
+    assert [read_number(rgb) for _, _, rgb in got] == kept
+
+
+def test_a_truncated_avi_is_told(tmp_path: Path) -> None:
+    whole = numbered_video(tmp_path / "whole.avi", 200, args=("-c:v", "mpeg4", "-q:v", "2"))
+    path = tmp_path / "cut.avi"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    index = index_video(path)
+    assert index.fault is not None and "of 200" in index.fault
+
+
 def test_a_truncated_file_says_where_it_ends_and_gives_the_frames_before(tmp_path: Path) -> None:
     whole = numbered_video(tmp_path / "whole.mp4", 200, args=(*X264, "-g", "25", "-movflags", "+faststart"))
     path = tmp_path / "cut.mp4"

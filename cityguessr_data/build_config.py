@@ -1,0 +1,85 @@
+"""Everything a build can be told, checked on construction, and the weights files it will need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .core.errors import InputError, WeightsError
+from .core.fingerprint import file_sha256
+from .media.download_config import DownloadConfig
+from .stages.anonymise import AnonymiseConfig
+from .stages.clip import ClipConfig
+from .vision.scenes import SceneConfig, scene_files
+from .vision.weights import find
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything that a build can be told."""
+
+    sources: Path
+    out: Path
+    download: DownloadConfig
+    """Holds the cache folder."""
+    clip: ClipConfig = ClipConfig()
+    anonymise: AnonymiseConfig = AnonymiseConfig()
+    scenes: SceneConfig = SceneConfig()
+    taxonomy: Path | None = None
+    """A taxonomy file; None: cityguessr166."""
+    keep_clips: bool = False
+    """Also write each clip as a video file into the cache."""
+    jpeg_quality: int = 95
+    workers: int = 1
+    """Processes that decode, detect and label."""
+    retry_failed: bool = False
+    """Try videos again that failed and may come back."""
+
+    def __post_init__(self) -> None:
+        _check_apart(self.out, self.download.cache)
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
+        if self.workers < 1:
+            raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
+
+
+@dataclass(frozen=True)
+class Models:
+    """The weights files that a build runs with, found and checked before anything starts."""
+
+    detector: Path
+    digests: dict[str, dict[str, str]]
+    """Role (detector, scenes) -> file name -> SHA-256."""
+
+
+def find_models(config: BuildConfig) -> Models:
+    """Look up the weights that `config` needs.
+
+    Raises:
+        WeightsError: missing, or not the file it should be.
+        InputError: a scene model's ONNX file or the JSON beside it is not there.
+    """
+    try:
+        detector = find(f"retinaface-{config.anonymise.detector.name}")
+    except WeightsError as exc:
+        raise WeightsError(exc.message, f"{exc.hint}, or choose another --detector") from exc
+    try:
+        scenes = scene_files(config.scenes)
+    except WeightsError as exc:
+        raise WeightsError(exc.message, f"{exc.hint}, or choose another --scene-model, or off") from exc
+    files = {"detector": (detector,), "scenes": scenes}
+    return Models(detector, {role: {p.name: file_sha256(p) for p in paths} for role, paths in files.items() if paths})
+
+
+def _check_apart(out: Path, cache: Path) -> None:
+    """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos."""
+    told, out = str(cache), out.resolve()
+    for folder in (cache, *(cache / name for name in ("sources", "partial", "clips"))):
+        resolved = folder.resolve()
+        foreign = next((p for p in (resolved, *resolved.parents) if (p / ".cgtool" / "lock").exists()), None)
+        if resolved == out or out in resolved.parents or resolved in out.parents or foreign:
+            raise InputError(
+                f"the cache {told} and the output directory {foreign or out} lie in one another, and a cache holds "
+                "unblurred videos",
+                "Give --cache a folder of its own, outside --out",
+            )

@@ -1,0 +1,108 @@
+"""What determines a build's result: kept in dataset.json, compared on every run, and part of each fingerprint."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .build_config import BuildConfig, Models
+from .core.errors import InputError
+from .core.fingerprint import canonical, fingerprint
+from .core.schemas import SCHEMA_VERSION
+from .core.types import VideoTask
+from .media.ids import is_local
+from .run.store import Store
+
+_MARK_BYTES = 262_144
+
+
+def recorded_config(config: BuildConfig, models: Models, stage_versions: Mapping[str, int]) -> dict[str, Any]:
+    """What determines frames and tables, as dataset.json keeps it: `config` and `models`.
+
+    No path, no secret, nothing of the machine is in it.
+    """
+    anonymise: dict[str, Any] = canonical(config.anonymise) | {"conf": config.anonymise.threshold}
+    scenes: dict[str, Any] = canonical(config.scenes)
+    for part in (anonymise["detector"], scenes):
+        del part["device"]
+    scenes["model"] = Path(scenes["model"]).name
+    return {
+        "config": {
+            "clip": canonical(config.clip),
+            "anonymise": anonymise,
+            "scenes": scenes,
+            "jpeg_quality": config.jpeg_quality,
+            "stage_versions": dict(stage_versions),
+        },
+        "models": models.digests,
+    }
+
+
+def task_fingerprint(recorded: dict[str, Any], task: VideoTask) -> str:
+    """Of everything that determines a video's result.
+
+    A local file counts by its name, size, beginning and end: moving its folder changes nothing, mending or replacing
+    the file does, and a large collection need not be read whole.
+    """
+    rows = [replace(row, line=0, url="") for row in task.rows]
+    source = _file_mark(Path(task.url)) if is_local(task.url) else task.url
+    return fingerprint([recorded, task.video_id, source, rows])
+
+
+def _file_mark(path: Path) -> list[str | int]:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as f:
+            head = f.read(_MARK_BYTES)
+            f.seek(max(0, size - _MARK_BYTES))
+            ends = head + f.read(_MARK_BYTES)
+    except OSError:  # the download stage will say that it is gone
+        return [path.name]
+    return [path.name, size, hashlib.sha256(ends).hexdigest()]
+
+
+def check_same(store: Store, recorded: dict[str, Any]) -> None:
+    """Refuse an output directory that was built in another way.
+
+    Raises:
+        InputError: naming what differs, with both values.
+    """
+    dataset = store.dataset()
+    earlier = {part: dataset[part] for part in recorded if part in dataset} if dataset else None
+    if not any(store.parts("clips")):
+        return  # nothing is committed yet: any configuration will do
+    if not earlier:
+        raise InputError(f"{store.out} holds a data set without its dataset.json", "Choose another --out")
+    old, new = flattened(earlier), flattened(recorded)
+    differing = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+    if differing:
+        told = "; ".join(f"{key} was {old.get(key, 'absent')}, now {new.get(key, 'absent')}" for key in differing[:3])
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        raise InputError(
+            f"{store.out} was built with another configuration ({told}{more})", "Use the same options, or another --out"
+        )
+
+
+def flattened(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        flat |= flattened(inner, f"{name}.") if isinstance(inner, dict) else {name: inner}
+    return flat
+
+
+def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """The content of dataset.json; name, version and counts stay as they were there."""
+    tools = {"python": platform.python_version()}
+    for package in ("cgtool", "torch", "torchvision", "onnxruntime", "av", "opencv-python-headless", "yt-dlp"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            tools[package] = metadata.version(package)
+    kept = {k: v for k, v in (earlier or {}).items() if k in ("name", "version", "counts")}
+    return {"name": name, "version": "0.1.0", **kept, "schema_version": SCHEMA_VERSION, **recorded, "tools": tools}
