@@ -20,7 +20,7 @@ from .media.decode import index_video
 from .media.download import Downloader
 from .media.ids import is_local
 from .pipeline import STAGE_VERSIONS, read_table
-from .planning import Links, _check_ids, known_videos, link_id, read_plan
+from .planning import Links, check_ids, known_videos, link_id, read_plan
 from .run.store import Committed, Store
 
 VIDEO_S = 900.0
@@ -80,7 +80,7 @@ def estimate(config: BuildConfig) -> Estimate:
         if videos is None:
             unknown.setdefault(row.url, []).append(row)
         found += [(video_id, url, row) for video_id, url in videos or ()]
-    _check_ids(found)
+    check_ids(found)
     known = group_tasks(found)
     done = {t.video_id for t in known if _is_committed(committed.get(t.video_id), task_fingerprint(recorded, t))}
     missing = [task for task in known if task.video_id not in done]

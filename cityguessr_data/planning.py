@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,7 +125,7 @@ def plan_tasks(
             if videos is None:
                 unknown[row.url] = _wanted(stand_in, fingerprint)
         found += [(video_id, url, row) for video_id, url in videos or ()]
-    _check_ids(found)
+    check_ids(found)
     tasks = group_tasks(found)
     asked = [_wanted(task, fingerprint_of(task)) for task in tasks] + list(unknown.values())
     cache = downloader.config.cache.resolve()
@@ -184,18 +184,15 @@ def _look_up(
     return {}
 
 
-def _check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
+def check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
     """Names of files are no identity: two links that end in the same name must be told apart by the table."""
     first: dict[str, tuple[str, SourceRow]] = {}
     for video_id, url, row in found:
         other_url, other = first.setdefault(video_id, (url, row))
-        if other_url != url and video_id.startswith(("generic_", "local_")):
+        named_by_file = video_id.startswith(("generic_", "local_")) or is_local(url) or is_local(other_url)
+        if other_url != url and named_by_file:
             raise InputError(
                 f"lines {other.line} and {row.line} name two files that would both get the id {video_id}",
                 "Give them a video_id each",
             )
 
-
-def pending_requests(rows: Sequence[SourceRow], links: Links) -> Iterator[str]:
-    """The links that must be looked up before their videos are known, each once."""
-    yield from dict.fromkeys(row.url for row in rows if known_videos(row, links) is None)

@@ -1,0 +1,48 @@
+"""Which video a link stands for, and when two rows may name the same one."""
+
+from __future__ import annotations
+
+import pytest
+
+from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.sources import group_tasks
+from cityguessr_data.core.types import Place, SourceRow
+from cityguessr_data.planning import check_ids, known_videos, link_id
+
+PLACE = Place("Tokyo", "Tokyo", "Japan", "Asia")
+WATCH, SHORT = "https://www.youtube.com/watch?v=aqz-KE-bpKQ", "https://youtu.be/aqz-KE-bpKQ"
+
+
+def row(
+    line: int, url: str, start_s: float | None = None, end_s: float | None = None, video_id: str | None = None
+) -> SourceRow:
+    return SourceRow(line, url, PLACE, video_id, start_s, end_s)
+
+
+def test_every_spelling_of_a_youtube_link_is_one_video_known_without_asking() -> None:
+    first, second = row(2, WATCH, 0, 60), row(3, SHORT, 60, None)
+    found = [(v, u, r) for r in (first, second) for v, u in known_videos(r, {}) or ()]
+    assert [v for v, _, _ in found] == ["youtube_aqz-KE-bpKQ"] * 2
+    check_ids(found)
+    (task,) = group_tasks(found)
+    assert task.url == WATCH
+    (other_order,) = group_tasks(found[::-1])
+    assert (other_order.url, other_order.rows) == (task.url, task.rows)
+
+
+def test_a_playlist_must_be_asked_for_and_is_remembered() -> None:
+    url = "https://www.youtube.com/playlist?list=PL123"
+    assert known_videos(row(2, url), {}) is None
+    assert known_videos(row(2, url), {url: [["a", "ua"], ["b", "ub"]]}) == [("a", "ua"), ("b", "ub")]
+
+
+def test_a_local_file_cannot_pass_for_a_video_of_a_site() -> None:
+    rows = [row(2, WATCH, 0, 60), row(3, "/films/x.mp4", 60, 90, "youtube_aqz-KE-bpKQ")]
+    found = [(v, u, r) for r in rows for v, u in known_videos(r, {}) or ()]
+    with pytest.raises(InputError, match="lines 2 and 3"):
+        check_ids(found)
+
+
+def test_stand_ins_for_links_are_safe_and_differ() -> None:
+    assert link_id("https://a/?x=1") != link_id("https://a/?x=2")
+    assert link_id("https://a/?x=1").startswith("link_")
