@@ -195,4 +195,3 @@ def check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
                 f"lines {other.line} and {row.line} name two files that would both get the id {video_id}",
                 "Give them a video_id each",
             )
-

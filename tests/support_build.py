@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,11 @@ def cgtool(
         [*CGTOOL, *map(str, args)],
         capture_output=True, text=True, timeout=timeout_s, check=False, env=os.environ | (env or {}),
     )  # fmt: skip
+
+
+def hear_ctrl_c() -> None:
+    """For preexec_fn: a shell starts background jobs deaf to SIGINT, and a test run may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_sources(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

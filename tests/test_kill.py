@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.media.decode import decode, index_video
-from tests.support_build import CGTOOL, SHORT, cgtool, tree_digest, write_sources
+from tests.support_build import CGTOOL, SHORT, cgtool, hear_ctrl_c, tree_digest, write_sources
 
 KILLS = int(os.environ.get("CGTOOL_KILLS", "2"))
 
@@ -144,7 +144,7 @@ def test_ctrl_c_stops_cleanly_and_says_that_it_resumes(tmp_path: Path, face_film
     out = tmp_path / "out"
     process = subprocess.Popen(
         [*CGTOOL, "build-dataset", str(table), "--out", str(out), *SHORT],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     staging = out / ".cgtool" / "staging"
     deadline = time.monotonic() + 60

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support_build import CGTOOL, SHORT, cgtool, result_of, write_sources
+from tests.support_build import CGTOOL, SHORT, cgtool, hear_ctrl_c, result_of, write_sources
 from tests.support_video import numbered_video
 
 TOKYO = {"city": "Tokyo"}
@@ -145,7 +145,7 @@ def test_ctrl_c_twice_in_the_first_seconds_prints_no_traceback(
     out = tmp_path / "out"
     process = subprocess.Popen(
         [*CGTOOL, "build-dataset", str(one_video), "--out", str(out), *SHORT, "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     deadline = time.monotonic() + 30
     while not (out / ".cgtool" / "plan.json").exists() and process.poll() is None and time.monotonic() < deadline:
@@ -172,7 +172,7 @@ def test_a_worker_is_deaf_to_ctrl_c_from_its_first_moment(
 ) -> None:
     process = subprocess.Popen(
         [*CGTOOL, "build-dataset", str(one_video), "--out", str(tmp_path / "out"), *SHORT],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     hit = 0
     deadline = time.monotonic() + 60
