@@ -48,8 +48,6 @@ class BuildResult:
 
     todo: Todo
     report: RunReport = field(default_factory=RunReport)
-    rows: dict[str, int] = field(default_factory=dict)
-    """Rows of each manifest; empty where nothing changed."""
     exit_code: int = 0
     stopped: CgtoolError | None = None
     interrupted: bool = False
@@ -122,7 +120,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
         except KeyboardInterrupt:
             result.interrupted, result.exit_code = True, 130
         if _unfinished(store):
-            result.rows = assemble(store)
+            assemble(store)
             dataset = describe(config.out.resolve().name, recorded, store.dataset())
             store.write_dataset(dataset | {"counts": count(store)})
             write_preview(config.out)

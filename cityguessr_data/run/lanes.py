@@ -30,18 +30,13 @@ class Meter:
 
     def incoming(self, items: Iterator[Any]) -> Iterator[Any]:
         """`items`, their time counted as waiting."""
-        while True:
-            start = time.perf_counter()
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            finally:
-                self.waiting_s += time.perf_counter() - start
-            yield item
+        return self._timed(items, "waiting_s")
 
     def outgoing(self, items: Iterator[Any]) -> Iterator[Any]:
         """`items`, their time counted as the stage's total."""
+        return self._timed(items, "total_s")
+
+    def _timed(self, items: Iterator[Any], counter: str) -> Iterator[Any]:
         while True:
             start = time.perf_counter()
             try:
@@ -49,8 +44,9 @@ class Meter:
             except StopIteration:
                 return
             finally:
-                self.total_s += time.perf_counter() - start
+                setattr(self, counter, getattr(self, counter) + time.perf_counter() - start)
             yield item
+            del item  # a reference kept here would hold a frame while the next one is made
 
 
 class _End:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..core.errors import ErrorClass
@@ -130,8 +130,3 @@ def exit_code(report: RunReport, retryable: Sequence[LastFailure]) -> int:
     if retryable or any(not f.error_class.permanent for f in report.failed):
         return 1
     return 0
-
-
-def by_class(failures: Sequence[Failed | LastFailure]) -> Mapping[str, int]:
-    """Failures counted by class."""
-    return Counter(str(f.error_class) for f in failures)
