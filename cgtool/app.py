@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import build, cache, demo, doctor, status, weights
+from .commands import build, cache, demo, doctor, stats, status, weights
 
 app = typer.Typer(
     name="cgtool",
@@ -43,6 +43,7 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("build-dataset")(build.build_dataset)
 app.command("status")(status.status)
+app.command("stats")(stats.stats)
 app.add_typer(cache.app, name="cache")
 app.add_typer(weights.app, name="weights")
 

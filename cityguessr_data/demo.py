@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .build_config import BuildConfig
+from .core.atomic import write_json
 from .core.errors import CgtoolError, WeightsError
 from .media.download_config import DownloadConfig
 from .pipeline import BuildResult, build
-from .run.atomic import write_json
 from .run.executor import Listener
 from .stages.anonymise import AnonymiseConfig
 from .synthetic.demo_videos import compose_demo_videos

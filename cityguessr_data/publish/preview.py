@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..run.atomic import write_bytes
+from ..core.atomic import write_bytes
 from .preview_html import page
 from .preview_pick import Limits, pick
 from .preview_sheet import contact_sheet

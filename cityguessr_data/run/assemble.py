@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.atomic import partial_name, sync_file, sync_folder
 from ..core.errors import disk_full_stops
 from ..core.schemas import FINGERPRINT_KEY, TABLES
-from .atomic import partial_name, sync_file, sync_folder
 from .store import Store
 
 ORDER = ("frames", "faces", "attempts", "videos", "clips")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.atomic import write_table
 from ..core.errors import ErrorClass
 from ..core.schemas import ATTEMPTS, FINGERPRINT_KEY
-from .atomic import write_table
 from .stage import Step
 from .store import Store
 

@@ -21,9 +21,9 @@ from typing import Any
 import filelock
 import pyarrow.parquet as pq
 
+from ..core.atomic import sync_folder, write_json
 from ..core.errors import InputError, MachineError, disk_full_stops
 from ..core.schemas import FINGERPRINT_KEY
-from .atomic import sync_folder, write_json
 
 PARTS = ("frames", "faces", "videos", "clips")
 """In the order they are put in place: the clips part is the commit."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.atomic import sync_file, sync_folder, write_table
 from ..core.errors import ErrorClass, disk_full_stops
 from ..core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES, VIDEOS
 from ..core.types import Clip, LabelledFrame, LocalVideo, VideoTask
-from .atomic import sync_file, sync_folder, write_table
 from .stage import VideoJob
 
 if TYPE_CHECKING:

@@ -121,6 +121,9 @@ def test_a_wheel_brings_what_manifests_holds(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "site")
         names = archive.namelist()
     assert not [n for n in names if n.startswith("tests/")]
+    parts_of_the_page = ("page.css", "page.js", "page.html.j2")
+    assert {f"cityguessr_data/stats/page/{part}" for part in parts_of_the_page} <= set(names)
+    assert "cityguessr_data/manifests/maps/land-110m.json" in names
     code = (
         "import cityguessr_data.core.manifests as m; from cityguessr_data.core.taxonomy import Taxonomy;"
         "from cityguessr_data.core.places365 import categories;"

@@ -41,3 +41,11 @@ def test_the_make_targets_exist() -> None:
 def test_linked_files_exist() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_the_statistics_shown_are_what_is_printed() -> None:
+    """The table in the README, line by line, from the counts it names."""
+    done = cgtool("stats", ROOT / "tests" / "golden" / "city_counts_166.csv", env={"COLUMNS": "80"})
+    printed = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
+    shown = [line.strip() for line in README.splitlines()]
+    assert printed and [line for line in printed if line.strip() not in shown] == []

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from cgtool.summary import plural, show_status
+from cityguessr_data.core.atomic import write_table
 from cityguessr_data.core.errors import ErrorClass, InputError
 from cityguessr_data.core.schemas import FINGERPRINT_KEY
-from cityguessr_data.run.atomic import write_table
 from cityguessr_data.run.ledger import record_attempt
 from cityguessr_data.run.stage import Step
 from cityguessr_data.run.store import Store

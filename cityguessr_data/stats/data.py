@@ -1,0 +1,243 @@
+"""Reads what the user names (an output directory, a clips table, counts by city) and checks it whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.errors import InputError
+from ..core.schemas import TABLES
+from ..core.tables import read_table
+from ..core.types import LEVELS
+from ..vision.kinds import FACE
+from .counts import City, cities_of_clips, cities_of_counts
+from .places import Gazetteer
+from .results import Kind
+
+PAPER_CONF = FACE.thresholds["paper"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One data set, ready to be measured."""
+
+    name: str
+    kind: Kind
+    cities: tuple[City, ...]
+    """Clips by city; at least one clip in all."""
+    n_cities_covered: int
+    """Cities of the taxonomy among them, of `n_taxonomy_cities`."""
+    n_taxonomy_cities: int
+    clips: pa.Table | None
+    """The columns of contract 4 that the table has, at least clip_id and city; None for a counts table."""
+    videos: pa.Table | None
+    frames: Path | None
+    """Read in a stream, for it can be of any size."""
+    faces: Path | None
+    splits: tuple[Path, ...]
+    conf: float
+    """The score from which a face was blurred."""
+    notes: tuple[str, ...]
+    """What a reader must know."""
+
+
+def read_data(path: Path, gazetteer: Gazetteer, splits: Sequence[Path] = ()) -> Data:
+    """Read and check one data set.
+
+    Args:
+        path: an output directory; a clips table (Parquet or CSV with `clip_id` and `city`, a row a clip); or a table
+            of counts (CSV or Parquet with `city` and `count`, a row a city, and state, country, continent, lat and lon
+            if it has them).
+        splits: split tables beside those that an output directory has.
+    Raises:
+        InputError: it is none of these, or has nothing to measure.
+        TableError: a counts table with faults, every one with its line.
+    """
+    if path.is_dir():
+        return _read_directory(path, gazetteer, splits)
+    columns = _columns_of(path)
+    if "count" in columns:
+        if splits:
+            raise InputError(f"{path} counts clips and does not name them: a split says nothing of it", "Leave it out")
+        return _read_counts(path, gazetteer)
+    if {"clip_id", "city"} <= set(columns):
+        return _of_clips(path.stem, "clips", path, gazetteer, splits=tuple(splits))
+    raise InputError(
+        f"{path} has neither the columns city and count nor clip_id and city; it has {', '.join(columns) or 'none'}",
+        "Name an output directory, a clips table, or a table of counts by city",
+    )
+
+
+def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> Data:
+    try:
+        dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{out} is no data set (it has no dataset.json)", "Name the --out of a build") from None
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{out}/dataset.json cannot be read: {exc}", "Run the build again") from exc
+    manifests = out / "manifests"
+    if not (manifests / "clips.parquet").is_file():
+        raise InputError(f"{out} has no clips table yet", "Let the build finish; the same command goes on")
+    videos = _parquet(manifests / "videos.parquet", "videos") if (manifests / "videos.parquet").is_file() else None
+    notes = []
+    committed = {part.stem for part in (out / "parts" / "clips").glob("*.parquet")}
+    behind = len(committed - set(videos["video_id"].to_pylist())) if videos is not None else 0
+    if behind:
+        notes.append(f"{behind} committed videos are not in the manifests yet and not counted: run the build again")
+    return _of_clips(
+        str(dataset.get("name") or out.resolve().name),
+        "dataset",
+        manifests / "clips.parquet",
+        gazetteer,
+        videos=videos,
+        frames=_if_file(manifests / "frames.parquet"),
+        faces=_if_file(manifests / "faces.parquet"),
+        splits=(*sorted((out / "splits").glob("*.parquet")), *splits),
+        conf=_conf(dataset),
+        notes=tuple(notes),
+    )
+
+
+def _of_clips(name: str, kind: Kind, path: Path, gazetteer: Gazetteer, **parts: Any) -> Data:
+    clips = _clips_table(path)
+    cities, notes = cities_of_clips(clips, gazetteer)
+    unused = [c for c in _columns_of(path) if c not in TABLES["clips"].names]
+    if unused:
+        notes.append(f"columns not used: {', '.join(unused)}")
+    return Data(
+        name=name,
+        kind=kind,
+        cities=cities,
+        n_cities_covered=gazetteer.covered([city.names for city in cities if city.n_clips]),
+        n_taxonomy_cities=gazetteer.n_cities,
+        clips=clips,
+        videos=parts.get("videos"),
+        frames=parts.get("frames"),
+        faces=parts.get("faces"),
+        splits=parts.get("splits", ()),
+        conf=parts.get("conf", PAPER_CONF),
+        notes=(*parts.get("notes", ()), *notes),
+    )
+
+
+def _read_counts(path: Path, gazetteer: Gazetteer) -> Data:
+    optional = (*LEVELS[1:], "lat", "lon")
+    table = read_table(path, ("city", "count"), optional, parquet=True)
+    cities, notes = cities_of_counts(table, gazetteer, str(path))
+    unused = [c for c in table.columns if c not in ("city", "count", *optional)]
+    if unused:
+        notes.append(f"columns not used: {', '.join(unused)}")
+    return Data(
+        name=path.stem,
+        kind="counts",
+        cities=cities,
+        n_cities_covered=gazetteer.covered([city.names for city in cities if city.n_clips]),
+        n_taxonomy_cities=gazetteer.n_cities,
+        clips=None,
+        videos=None,
+        frames=None,
+        faces=None,
+        splits=(),
+        conf=PAPER_CONF,
+        notes=tuple(notes),
+    )
+
+
+def _columns_of(path: Path) -> list[str]:
+    """Names of the columns of a CSV or Parquet file; those of CSV in lower case where we know them so."""
+    import pyarrow.parquet as pq
+
+    try:
+        if _is_parquet(path):
+            return list(pq.read_schema(path).names)
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}", "Check the path") from None
+    except (OSError, pa.ArrowException) as exc:
+        raise InputError(f"cannot read {path}: {_line(exc)}", "Name a CSV or Parquet file") from exc
+    table = read_table(path, (), ("city", "count", "clip_id"))
+    return list(table.columns)
+
+
+def _clips_table(path: Path) -> pa.Table:
+    """The known columns of a clips table, in the types of contract 4.
+
+    Raises:
+        InputError: no clips, a clip without id or city, an id twice, a column of another type.
+    """
+    clips = _parquet(path, "clips") if _is_parquet(path) else _csv_clips(path)
+    if not clips.num_rows:
+        raise InputError(f"{path} has no clips", "There is nothing to measure yet")
+    for column in ("clip_id", "city"):
+        empty = pc.sum(pc.or_kleene(pc.is_null(clips[column]), pc.equal(pc.utf8_trim_whitespace(clips[column]), "")))
+        if n := empty.as_py():
+            raise InputError(f"{path}: {n} of {clips.num_rows} clips have no {column}", f"Fill the column {column}")
+    twice = clips.num_rows - pc.count_distinct(clips["clip_id"]).as_py()
+    if twice:
+        counted = clips.group_by("clip_id").aggregate([([], "count_all")])
+        first = counted.filter(pc.greater(counted["count_all"], 1))["clip_id"][0].as_py()
+        raise InputError(f"{path}: {twice} clip ids stand there again, e.g. {first}", "Give every clip one row")
+    return clips
+
+
+def _parquet(path: Path, table: str) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    schema = TABLES[table]
+    try:
+        found = pq.read_table(path, columns=[c for c in pq.read_schema(path).names if c in schema.names])
+    except (OSError, pa.ArrowException) as exc:
+        raise InputError(f"cannot read {path}: {_line(exc)}", "Run the build again, or mend the file") from exc
+    for i, name in enumerate(found.column_names):
+        wanted = schema.field(name).type
+        try:
+            found = found.set_column(i, pa.field(name, wanted), found[name].cast(wanted))
+        except pa.ArrowException as exc:
+            raise InputError(
+                f"{path}: column {name} should be {wanted}, but is {found.schema.field(name).type}", "Mend the column"
+            ) from exc
+    return found
+
+
+def _csv_clips(path: Path) -> pa.Table:
+    table = read_table(path, ("clip_id", "city"), tuple(TABLES["clips"].names))
+    if table.faults:
+        from ..core.errors import TableError
+
+        raise TableError(str(path), table.faults)
+    schema = TABLES["clips"]
+    names = [name for name in table.columns if name in schema.names and not pa.types.is_nested(schema.field(name).type)]
+    columns = {}
+    for name in names:
+        texts = pa.array([row[name] or None for _, row in table.rows], pa.string())
+        try:
+            columns[name] = texts.cast(schema.field(name).type)
+        except pa.ArrowException as exc:
+            raise InputError(f"{path}: column {name}: {_line(exc)}", "Mend the column") from exc
+    return pa.table(columns)
+
+
+def _conf(dataset: dict[str, Any]) -> float:
+    """The score that faces were blurred from, by the configuration in dataset.json; imported data may have none."""
+    anonymise = (dataset.get("config") or {}).get("anonymise") or {}
+    mode = str((anonymise.get("blur") or {}).get("mode"))
+    return float(anonymise.get("conf") or FACE.thresholds.get(mode, PAPER_CONF))
+
+
+def _is_parquet(path: Path) -> bool:
+    """By its first bytes: the ending of a name proves nothing."""
+    with path.open("rb") as f:
+        return f.read(4) == b"PAR1"
+
+
+def _if_file(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _line(exc: BaseException) -> str:
+    return str(exc).splitlines()[0] if str(exc) else type(exc).__name__
