@@ -132,7 +132,9 @@ def _parquet_records(path: Path, content: bytes) -> tuple[list[str], list[tuple[
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        # In one thread: a process that ends soon after a threaded read from memory sometimes aborts
+        with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
+            table = file.read(use_threads=False)
         values = [column.to_pylist() for column in table.columns]
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise TableError(str(path), [(1, f"malformed Parquet: {str(exc).splitlines()[0]}")]) from exc
