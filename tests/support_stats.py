@@ -30,6 +30,7 @@ from cityguessr_data.stats.results import (
     VideoRow,
 )
 
+_ALPHA = np.array([5, 1, 1, 1, 0.5, 2, 1.5, 1, 1, 2, 30, 6, 3, 2, 4, 24]) / 2  # of the scene mix: streets
 HOSTILE = (
     "<script>window.hacked = 1</script>",
     "<img src=x onerror='window.hacked = 1'>",
@@ -107,8 +108,7 @@ def full(seed: int = 0, name: str = "example") -> Stats:
     )
     n_clips = int(counts.sum())
     scores = np.concatenate([rng.beta(0.7, 6, 30_000), rng.beta(12, 1.2, 40_000)])
-    scores = scores[scores >= 0.05]
-    n_band = int((scores < 0.5).sum())
+    scores, n_band = scores[scores >= 0.05], int(((scores >= 0.05) & (scores < 0.5)).sum())
     binned, edges = np.histogram(scores, bins=np.arange(101) / 100)
     mixes = {
         c: tuple(rng.dirichlet(_ALPHA).tolist())
@@ -196,8 +196,6 @@ def full(seed: int = 0, name: str = "example") -> Stats:
     )
 
 
-_ALPHA = np.array([5, 1, 1, 1, 0.5, 2, 1.5, 1, 1, 2, 30, 6, 3, 2, 4, 24]) / 2
-
 SECTIONS = ("footage", "faces", "scenes", "provenance", "duplicates", "leakage")
 
 
@@ -263,14 +261,13 @@ def hostile() -> Stats:
     classes = [
         replace(c, name=name, parents=(name, name, name)) for c, name in zip(city.classes, HOSTILE, strict=False)
     ]
-    assert base.provenance is not None and base.duplicates is not None and base.footage is not None
-    text = HOSTILE[1]
+    assert base.provenance and base.duplicates and base.footage
     return replace(
         base,
         name=HOSTILE[0],
         levels={name: level(name, classes, few_below=500) for name in LEVELS},
-        footage=replace(base.footage, fps=dict.fromkeys(HOSTILE, 3), resolution={text: 5}),
-        faces=replace(base.faces, by_origin={text: 5}) if base.faces else None,
+        footage=replace(base.footage, fps=dict.fromkeys(HOSTILE, 3), resolution={HOSTILE[1]: 5}),
+        faces=replace(base.faces, by_origin={HOSTILE[1]: 5}) if base.faces else None,
         scenes=replace(base.scenes, by_continent=dict.fromkeys(HOSTILE, base.scenes.overall)) if base.scenes else None,
         provenance=replace(
             base.provenance,

@@ -54,7 +54,8 @@ function growWithRows(vega) {
   const y = vega.scales.find((scale) => scale.name === "y");
   y.range = { step: 20 };
   delete vega.height;
-  vega.signals.push({ name: "height", update: `20 * bandspace(domain("y").length, ${y.paddingInner}, ${y.paddingOuter})` });
+  const update = `20 * bandspace(domain("y").length, ${y.paddingInner}, ${y.paddingOuter})`;
+  vega.signals.push({ name: "height", update });
   return vega;
 }
 
