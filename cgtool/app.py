@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from .commands import build, cache, demo, doctor, stats, status, weights
+from .commands import build, cache, demo, doctor, split, stats, status, weights
 
 app = typer.Typer(
     name="cgtool",
@@ -44,12 +46,19 @@ app.command("demo")(demo.demo)
 app.command("build-dataset")(build.build_dataset)
 app.command("status")(status.status)
 app.command("stats")(stats.stats)
+app.command("split")(split.split)
 app.add_typer(cache.app, name="cache")
 app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
-    """Entry point. SIGTERM ends a run as Ctrl-C does: cleanly, and resumable."""
+    """Entry point. SIGTERM ends a run as Ctrl-C does: cleanly, and resumable.
+
+    A letter that the terminal's encoding lacks is shown as `?`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
     def interrupt(_signal: int, _frame: Any) -> None:
         raise KeyboardInterrupt

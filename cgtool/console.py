@@ -8,7 +8,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
@@ -31,7 +32,13 @@ def stdout() -> Console:
     """The console for results."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]
+    return console
+
+
+def _reader_gone() -> None:
+    raise BrokenPipeError  # rich would end the program with exit code 1
 
 
 def plain(text: str) -> str:
@@ -40,8 +47,31 @@ def plain(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One machine-readable object on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """One machine-readable object on stdout; of ASCII letters alone where stdout is not UTF-8."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, indent=2, ensure_ascii=not utf8, allow_nan=False)
+    with printing():
+        sys.stdout.write(text + "\n")
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Print all that is written to stdout inside, or end with what is wrong with stdout.
+
+    Raises:
+        MachineError: stdout cannot be written, such as a file on a full disk.
+    """
+    from cityguessr_data.core.errors import MachineError
+
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # whoever read it has gone, which is no error
+    except OSError as exc:
+        _abandon_stdout()
+        why = exc.strerror or str(exc)
+        raise MachineError(f"the output cannot be written: {why}", "Send it to a place that can be written") from exc
 
 
 def command(function: Callable[P, int | None]) -> Callable[P, None]:
@@ -54,17 +84,23 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        from cityguessr_data.core.errors import CgtoolError, TableError
+        from cityguessr_data.core.errors import CgtoolError, MachineError, TableError
 
         given = signature.bind_partial(*args, **kwargs).arguments
         as_json = bool(given.get("as_json") or given.get("json_"))
 
         def object_of(exit_code: int, error: str, hint: str = "", faults: Sequence[tuple[int, str]] = ()) -> None:
-            if as_json:
+            if not as_json:
+                return
+            try:
                 print_json({"exit_code": exit_code, "error": error, "hint": hint, "faults": [list(f) for f in faults]})
+            except (MachineError, BrokenPipeError):
+                _abandon_stdout()  # the same is told on stderr
 
         try:
             code = function(*args, **kwargs)
+            with printing():
+                pass  # what is left in the buffer
         except CgtoolError as exc:
             object_of(exc.exit_code, exc.message, exc.hint, exc.faults if isinstance(exc, TableError) else ())
             if os.environ.get("CGTOOL_DEBUG"):
@@ -77,17 +113,32 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             say("interrupted")
             raise typer.Exit(130) from None
         except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+            _abandon_stdout()  # whoever read our output has gone; there is nobody to tell
             raise typer.Exit(0) from None
         except Exception as exc:
-            object_of(1, f"{type(exc).__name__}: {exc}", "A fault of cgtool: run with --debug and report it")
+            hint = f"A fault of cgtool: run `{_debug_line(function)}` and report it"
+            object_of(1, f"{type(exc).__name__}: {exc}", hint)
             if os.environ.get("CGTOOL_DEBUG"):
                 raise
-            say(f"error: {type(exc).__name__}: {plain(str(exc))}. A fault of cgtool: run with --debug and report it")
+            say(f"error: {type(exc).__name__}: {plain(str(exc))}. {hint}")
             raise typer.Exit(1) from exc
         raise typer.Exit(code or 0)
 
     return run
+
+
+def _debug_line(function: Callable[..., Any]) -> str:
+    """How to type a command with --debug, which stands before its name."""
+    name = function.__name__.strip("_").replace("_", "-")
+    group = function.__module__.rpartition(".")[2]
+    return f"cgtool --debug {f'{group} ' if group in ('cache', 'weights') else ''}{name} ..."
+
+
+def _abandon_stdout() -> None:
+    """Send what is still to be written to stdout nowhere, or Python would complain about it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def ignore_interrupts() -> None:

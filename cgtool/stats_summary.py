@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .console import plain, stdout
-from .summary import plural
+from .console import plain, printing, stdout
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from cityguessr_data.stats.results import Comparison, Interval, Leakage, LevelStats, Stats
+    from cityguessr_data.stats.results import Comparison, Difference, Distribution, Interval, Leakage, LevelStats, Stats
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 40
 _LISTED = 8
+_LONGEST_NAME = 60
+_WITH_INTERVALS = 70  # columns: narrower, the tables leave the intervals out
+_WITH_ALL = 54  # columns: narrower, only the two measures of the paper are shown
+_LABEL = 30  # columns of the longest label of Table 1
+_DATA_SET = 14  # columns of a data set in Table 1, at least
 
 
 def show_stats(stats: Stats, comparison: Comparison | None = None) -> None:
     """Print the tables of one data set and, where others are compared, those of the comparison."""
     out = stdout()
+    with printing():
+        if out.is_terminal:
+            _print(out, stats, comparison)
+            return
+        with out.capture() as printed:
+            _print(out, stats, comparison)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+
+
+def _print(out: Console, stats: Stats, comparison: Comparison | None) -> None:
+    from cityguessr_data.stats.results import ROUGH_BELOW
+
     out.print(f"[bold]{_safe(stats.name)}[/bold]: {_size(stats)}")
     out.print()
-    out.print(_levels(stats))
+    out.print(_levels(stats, out.width))
     city = stats.levels["city"]
     if city is not None and city.n_classes > 1:
         out.print()
@@ -34,11 +53,15 @@ def show_stats(stats: Stats, comparison: Comparison | None = None) -> None:
         out.print(_row(name, value))
     if comparison is not None:
         out.print()
-        out.print(_table1(comparison))
-        out.print()
-        out.print(_differences(comparison))
+        step = max(1, (out.width - _LABEL - 2) // (_DATA_SET + 2))
+        for start in range(0, len(comparison.names), step):
+            out.print(_table1(comparison, start, start + step))
+            out.print()
+        out.print(_differences(comparison, out.width))
+        if any(d.rough for d in _shown(comparison).values()):
+            out.print(f"~ fewer than {ROUGH_BELOW} classes on a side: too few for such an interval")
     for note in stats.notes:
-        out.print(_row("note", note))
+        out.print(_row("note", _cut_words(note)))
 
 
 def lorenz_lines(level: LevelStats) -> tuple[str, str]:
@@ -57,41 +80,42 @@ def _bars(values: list[float]) -> str:
     return "".join(_BLOCKS[min(int(v * len(_BLOCKS)), len(_BLOCKS) - 1)] for v in values)
 
 
-def _levels(stats: Stats) -> Table:
+def _levels(stats: Stats, width: int) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("level")
-    for name in ("classes", "Gini", "Hoover", "effective", "top 10%"):
+    table.add_column("level", no_wrap=True, min_width=len("continent"))
+    names = ["classes", "Gini", "Hoover", "effective", "top 10%"][: 5 if width >= _WITH_ALL else 3]
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for name, level in stats.levels.items():
         if level is None:
-            table.add_row(name, *["–"] * 5)
+            table.add_row(name, *["–"] * len(names))
             continue
-        table.add_row(
-            name,
+        figures = (
             f"{level.n_classes:,}",
-            _interval(level.gini),
-            _interval(level.hoover),
+            _interval(level.gini, width),
+            _interval(level.hoover, width),
             f"{level.effective_classes.value:,.1f}",
             f"{level.top10_share.value:.0%}",
         )
+        table.add_row(name, *figures[: len(names)])
     return table
 
 
-def _interval(measured: Interval) -> str:
-    if measured.low is None or measured.high is None:
-        return f"{measured.value:.2f}"
-    return f"{measured.value:.2f} ({measured.low:.2f}–{measured.high:.2f})"
+def _interval(measured: Interval, width: int) -> str:
+    if measured.low is None or measured.high is None or width < _WITH_INTERVALS:
+        return f"{measured.value:z.2f}"
+    return f"{measured.value:z.2f} ({measured.low:z.2f}–{measured.high:z.2f})"
 
 
 def _size(stats: Stats) -> str:
     size = stats.size
-    parts = [f"{size.n_clips:,} clips"]
+    parts = [_many(size.n_clips, "clip")]
     if size.n_videos is not None:
-        parts.append(f"{size.n_videos:,} source videos")
+        parts.append(_many(size.n_videos, "source video"))
     if size.n_frames is not None:
-        parts.append(f"{size.n_frames:,} frames")
+        parts.append(_many(size.n_frames, "frame"))
     if size.hours is not None:
         parts.append(f"{size.hours:,.1f} hours" if size.hours >= 1 else f"{size.hours * 60:.1f} minutes")
     return ", ".join(parts)
@@ -102,32 +126,36 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
     from cityguessr_data.stats.results import ROUGH_BELOW
 
     size, city = stats.size, stats.levels["city"]
-    yield "taxonomy", f"{size.cities_of_taxonomy} of {size.taxonomy_cities} cities"
+    if size.cities_of_taxonomy is not None:
+        yield "taxonomy", f"{size.cities_of_taxonomy:,} of {_cities(size.taxonomy_cities)}"
     if city is not None:
         spread = city.per_class
-        yield "clips/city", f"{spread.low:,.0f} to {spread.high:,.0f}, median {spread.median:,g}, mode {spread.mode:,g}"
+        median = f"{spread.median:,.1f}".removesuffix(".0")
+        yield "clips/city", f"{spread.low:,.0f} to {spread.high:,.0f}, median {median}, most often {_fullest(spread)}"
     if city is not None and city.few:
-        yield "few", f"{len(city.few)} cities with fewer than {stats.few_below} clips: {_names(city.few)}"
-    if any(level is not None and level.rough for level in stats.levels.values()):
+        yield "few", f"{_cities(len(city.few))} with fewer than {_many(stats.few_below, 'clip')}: {_names(city.few)}"
+    if any(level is not None and level.rough and level.gini.low is not None for level in stats.levels.values()):
         yield "intervals", f"of levels with fewer than {ROUGH_BELOW} classes are too narrow (docs/statistics.md)"
     if (footage := stats.footage) is not None:
-        yield "frames", f"{_most(footage.resolution)} px, {_most(footage.fps)} frames/s"
+        known = ((footage.resolution, "px"), (footage.fps, "frames/s"))
+        if parts := [f"{_most(counts)} {unit}" for counts, unit in known if set(counts) - {"unknown"}]:
+            yield "frames", ", ".join(parts)
     if (sources := stats.provenance) is not None and sources.one_video_cities:
-        n, names = len(sources.one_video_cities), _names(sources.one_video_cities)
-        yield "one video", f"{plural(n, 'city').replace('citys', 'cities')} that no split by video covers: {names}"
+        one, names = _cities(len(sources.one_video_cities)), _names(sources.one_video_cities)
+        yield "one video", f"{one} that no split by video covers: {names}"
     if (faces := stats.faces) is not None:
         band = f", {faces.n_in_band:,} from 0.05 to {faces.conf:g} not" if faces.n_in_band else ""
         yield "faces", f"{faces.n_blurred:,} blurred{band}"
     if (scenes := stats.scenes) is not None:
         yield "scenes", _scene_mix(scenes.overall)
     if (twins := stats.duplicates) is not None:
-        more = f"; {twins.n_unchecked:,} candidates were too many to compare" if twins.n_unchecked else ""
-        yield "duplicates", f"{plural(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
+        more = f"; too many to compare: {_many(twins.n_unchecked, 'candidate')}" if twins.n_unchecked else ""
+        yield "duplicates", f"{_many(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
     for leak in stats.leakage:
-        yield "leaks", f"split {leak.split}: of {leak.n_test:,} test clips, {_leaks(leak)}"
+        yield "leaks", f"split {_cut(leak.split)}: of {_many(leak.n_test, 'test clip')}, {_leaks(leak)}"
     for name, why in stats.blank.items():
         if name in stats.levels or stats.kind == "dataset":
-            yield f"no {name}", why
+            yield f"no {name}", _cut_words(why)
 
 
 def _leaks(leak: Leakage) -> str:
@@ -159,42 +187,65 @@ def _most(counts: object) -> str:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:_LISTED])
+    shown = ", ".join(_cut(name) for name in names[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
-def _table1(comparison: Comparison) -> Table:
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _cities(n: int) -> str:
+    return f"{n:,} city" if n == 1 else f"{n:,} cities"
+
+
+def _fullest(spread: Distribution) -> str:
+    """The whole numbers that the fullest bin holds, of several the first."""
+    at = spread.counts.index(max(spread.counts))
+    low, high = spread.edges[at], spread.edges[at + 1] - 1
+    return f"{low:,.0f}" if high <= low else f"{low:,.0f} to {high:,.0f}"
+
+
+def _table1(comparison: Comparison, start: int, end: int) -> Table:
+    """The data sets `start` to `end`, and the whole labels of the rows."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("compared")
-    for name in comparison.names:
-        table.add_column(_safe(name), justify="right")
+    table.add_column("compared", no_wrap=True, min_width=max(len(name) for name, _ in comparison.rows))
+    for name in comparison.names[start:end]:
+        table.add_column(_safe(name), justify="right", overflow="fold")
     for name, values in comparison.rows:
-        table.add_row(name, *values)
+        table.add_row(name, *values[start:end])
     return table
 
 
-def _differences(comparison: Comparison) -> Table:
+def _shown(comparison: Comparison) -> dict[tuple[str, str, str], Difference]:
+    """The differences in the table, by other data set, level and measure."""
+    return {(d.other, d.level, d.measure): d for d in comparison.differences if d.measure in ("gini", "hoover")}
+
+
+def _differences(comparison: Comparison, width: int) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(f"minus {_safe(comparison.names[0])}")
-    for name in ("level", "Gini", "Hoover"):
-        table.add_column(name, justify="left" if name == "level" else "right")
-    keyed = {(d.other, d.level, d.measure): d.change for d in comparison.differences}
+    table.add_column(f"minus {_safe(comparison.names[0])}", overflow="fold")
+    table.add_column("level", no_wrap=True, min_width=len("continent"))
+    for name in ("Gini", "Hoover"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = _shown(comparison)
     for other in comparison.names[1:]:
         for level in ("city", "state", "country", "continent"):
-            gini, hoover = (keyed.get((other, level, measure)) for measure in ("gini", "hoover"))
+            gini, hoover = (shown.get((other, level, measure)) for measure in ("gini", "hoover"))
             if gini is not None and hoover is not None:
-                table.add_row(_safe(other), level, _signed(gini), _signed(hoover))
+                table.add_row(_safe(other), level, _signed(gini, width), _signed(hoover, width))
     return table
 
 
-def _signed(change: Interval) -> str:
-    if change.low is None or change.high is None:
-        return f"{change.value:+.2f}"
-    return f"{change.value:+.2f} ({change.low:+.2f} to {change.high:+.2f})"
+def _signed(difference: Difference, width: int) -> str:
+    change, mark = difference.change, "~" if difference.rough else ""
+    if change.low is None or change.high is None or width < _WITH_INTERVALS:
+        return f"{mark}{change.value:+z.2f}"
+    return f"{mark}{change.value:+z.2f} ({change.low:+z.2f} to {change.high:+z.2f})"
 
 
 def _row(name: str, value: str) -> Table:
@@ -208,8 +259,19 @@ def _row(name: str, value: str) -> Table:
     return table
 
 
-def _safe(text: str) -> str:
-    """Outside text for rich: no control characters, no markup."""
+def _cut(name: str) -> str:
+    """A name from outside on one line, cut where it is very long."""
+    name = plain(name)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _cut_words(text: str) -> str:
+    """A sentence with its long words cut: they are names from outside."""
+    return re.sub(rf"\S{{{_LONGEST_NAME + 1},}}", lambda found: _cut(found[0]), plain(text))
+
+
+def _safe(name: str) -> str:
+    """A name from outside for rich: no control characters, no markup, not too long."""
     from rich.markup import escape
 
-    return escape(plain(text))
+    return escape(_cut(name))

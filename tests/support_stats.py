@@ -140,10 +140,12 @@ def full(seed: int = 0, name: str = "example") -> Stats:
             n_detections=len(scores),
             n_blurred=len(scores) - n_band + 1_310,
             n_in_band=n_band,
+            n_visible=0,
             n_reviewed=212,
             scores=replace(some(scores.tolist()), edges=tuple(edges.tolist()), counts=tuple(binned.tolist())),
             heights_px=some(rng.lognormal(3.2, 0.6, 20_000).astype(int).tolist()),
             by_origin={"detected": len(scores) - n_band, "manual": 12, "propagated": 1_298},
+            n_strangers=0,
         ),
         scenes=Scenes(
             n_labelled=n_clips - 40,
@@ -292,7 +294,7 @@ def compared(first: Stats, others: Sequence[Stats]) -> Comparison:
             ("Video sequence", tuple("not known" if s.footage is None else "Yes" for s in (first, *others))),
         ),
         differences=tuple(
-            Difference(lvl, measure, other.name, Interval(change, change - 0.04, change + 0.04))
+            Difference(lvl, measure, other.name, Interval(change, change - 0.04, change + 0.04), lvl == "continent")
             for other in others
             for lvl in LEVELS
             for measure, change in (("gini", -0.12), ("top10_share", 0.01), ("effective_classes", 20.0))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..core.types import LEVELS
 from .inequality import MEASURES
 from .intervals import difference
-from .results import Comparison, Difference, Stats
+from .results import ROUGH_BELOW, Comparison, Difference, Stats
 
 UNKNOWN = "not known"
 _LEVEL_ROWS = {"city": "cities", "state": "states/provinces", "country": "countries", "continent": "continents"}
@@ -74,5 +74,9 @@ def _differences(first: Stats, other: Stats, name: str) -> list[Difference]:
         if a is None or b is None:
             continue
         counts = [c.n_clips for c in a.classes], [c.n_clips for c in b.classes]
-        found += [Difference(level, measure, name, difference(*counts, MEASURES[measure])) for measure in MEASURES]
+        rough = min(map(len, counts)) < ROUGH_BELOW
+        found += [
+            Difference(level, name_of_measure, name, difference(*counts, measure), rough)
+            for name_of_measure, measure in MEASURES.items()
+        ]
     return found

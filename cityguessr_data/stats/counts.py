@@ -7,7 +7,8 @@ table leaves the upper levels open they come from the taxonomy.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,15 +48,14 @@ def cities_of_clips(clips: pa.Table, gazetteer: Gazetteer) -> tuple[tuple[City, 
     wanted: list[tuple[str | list[str], str]] = [("city", "count")]
     if sources:
         wanted.append(("video_id", "distinct"))
-    table = clips.group_by(keys).aggregate(wanted)
-    cities = [
-        City(
-            gazetteer.completed(Names(row["city"], *(row.get(level) or None for level in LEVELS[1:]))),
-            row["city_count"],
-            frozenset(row["video_id_distinct"]) if sources else None,
-        )
-        for row in table.to_pylist()
-    ]
+    n_clips: Counter[Names] = Counter()
+    videos: dict[Names, set[str]] = defaultdict(set)
+    for row in clips.group_by(keys).aggregate(wanted).to_pylist():
+        # Completed, two groups may be one city: in one of them a level was null
+        names = gazetteer.completed(Names(row["city"], *(row.get(level) or None for level in LEVELS[1:])))
+        n_clips[names] += row["city_count"]
+        videos[names].update(row["video_id_distinct"] if sources else ())
+    cities = [City(names, n, frozenset(videos[names]) if sources else None) for names, n in n_clips.items()]
     notes = [
         f"{a} and {b} look like one city; they are counted as two"
         for a, b in _alike([c.names for c in cities], gazetteer)
@@ -124,9 +124,9 @@ def classes(cities: Sequence[City], level: Level) -> tuple[ClassCount, ...]:
     return tuple(sorted(counted, key=lambda c: (-c.n_clips, c.name, c.parents)))
 
 
-def without(cities: Sequence[City], level: Level) -> list[str]:
-    """Cities that have no name at a level."""
-    return sorted(city.names.city for city in cities if city.names.at(level) is None)
+def without(cities: Sequence[City], level: Level) -> list[Names]:
+    """Cities that have no name at a level, by name."""
+    return sorted((c.names for c in cities if c.names.at(level) is None), key=lambda names: names.city)
 
 
 def count_column(clips: pa.Table, column: str) -> dict[str, int]:
@@ -145,10 +145,11 @@ def _count(text: str, line: int, faults: list[Fault]) -> int:
     try:
         value = number(text, 0, math.inf)
     except ValueError as exc:
-        faults.append((line, f"count: {exc}"))
+        faults.append((line, f"count: {exc}" + (" (leave out thousands separators)" if "," in text else "")))
         return 0
-    if value != int(value) or value > _MAX_COUNT:
-        faults.append((line, f"count: expected a whole number up to 2**53, got {text}"))
+    # 1.000 may be meant as a thousand; only a whole number that Parquet keeps as 3.0 may have decimals
+    if not re.fullmatch(r"\d+(\.0)?", text) or value > _MAX_COUNT:
+        faults.append((line, f"count: expected a whole number without separators, up to 2**53, got {text}"))
     return int(value)
 
 

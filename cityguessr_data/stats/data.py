@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..vision.kinds import FACE
 from .counts import City, cities_of_clips, cities_of_counts
 from .places import Gazetteer
 from .results import Kind
+from .stream import count_rows, first_line
 
 PAPER_CONF = FACE.thresholds["paper"]
 
@@ -68,8 +69,9 @@ def read_data(path: Path, gazetteer: Gazetteer, splits: Sequence[Path] = ()) -> 
         return _read_counts(path, gazetteer)
     if {"clip_id", "city"} <= set(columns):
         return _of_clips(path.stem, "clips", path, gazetteer, splits=tuple(splits))
+    hint = " (is the separator a comma?)" if len(columns) == 1 and set(columns[0]) & set(";\t|") else ""
     raise InputError(
-        f"{path} has neither the columns city and count nor clip_id and city; it has {', '.join(columns) or 'none'}",
+        f"{path} has neither the columns city and count nor clip_id and city; it has {', '.join(columns)}{hint}",
         "Name an output directory, a clips table, or a table of counts by city",
     )
 
@@ -77,6 +79,8 @@ def read_data(path: Path, gazetteer: Gazetteer, splits: Sequence[Path] = ()) -> 
 def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> Data:
     try:
         dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
+        if not isinstance(dataset, dict):
+            raise ValueError("it is no object")
     except FileNotFoundError:
         raise InputError(f"{out} is no data set (it has no dataset.json)", "Name the --out of a build") from None
     except (OSError, ValueError) as exc:
@@ -84,13 +88,10 @@ def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> 
     manifests = out / "manifests"
     if not (manifests / "clips.parquet").is_file():
         raise InputError(f"{out} has no clips table yet", "Let the build finish; the same command goes on")
-    videos = _parquet(manifests / "videos.parquet", "videos") if (manifests / "videos.parquet").is_file() else None
-    notes = []
-    committed = {part.stem for part in (out / "parts" / "clips").glob("*.parquet")}
-    behind = len(committed - set(videos["video_id"].to_pylist())) if videos is not None else 0
-    if behind:
-        notes.append(f"{behind} committed videos are not in the manifests yet and not counted: run the build again")
-    return _of_clips(
+    videos = None
+    if (manifests / "videos.parquet").is_file():
+        videos = _parquet(manifests / "videos.parquet", "videos", required=TABLES["videos"].names)
+    data = _of_clips(
         str(dataset.get("name") or out.resolve().name),
         "dataset",
         manifests / "clips.parquet",
@@ -100,14 +101,16 @@ def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> 
         faces=_if_file(manifests / "faces.parquet"),
         splits=(*sorted((out / "splits").glob("*.parquet")), *splits),
         conf=_conf(dataset),
-        notes=tuple(notes),
     )
+    behind = _uncounted(out, data)
+    note = f"clips of {behind} more videos are committed but not in the manifests: run the build again"
+    return replace(data, notes=(note, *data.notes)) if behind else data
 
 
 def _of_clips(name: str, kind: Kind, path: Path, gazetteer: Gazetteer, **parts: Any) -> Data:
-    clips = _clips_table(path)
+    clips = _clips_table(path, kind)
     cities, notes = cities_of_clips(clips, gazetteer)
-    unused = [c for c in _columns_of(path) if c not in TABLES["clips"].names]
+    unused = [c for c in _columns_of(path) if c not in clips.column_names]
     if unused:
         notes.append(f"columns not used: {', '.join(unused)}")
     return Data(
@@ -122,7 +125,7 @@ def _of_clips(name: str, kind: Kind, path: Path, gazetteer: Gazetteer, **parts: 
         faces=parts.get("faces"),
         splits=parts.get("splits", ()),
         conf=parts.get("conf", PAPER_CONF),
-        notes=(*parts.get("notes", ()), *notes),
+        notes=tuple(notes),
     )
 
 
@@ -153,46 +156,66 @@ def _columns_of(path: Path) -> list[str]:
     """Names of the columns of a CSV or Parquet file; those of CSV in lower case where we know them so."""
     import pyarrow.parquet as pq
 
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file", "Name a file on a disk: it is read more than once")
     try:
         if _is_parquet(path):
             return list(pq.read_schema(path).names)
     except FileNotFoundError:
         raise InputError(f"there is no {path}", "Check the path") from None
     except (OSError, pa.ArrowException) as exc:
-        raise InputError(f"cannot read {path}: {_line(exc)}", "Name a CSV or Parquet file") from exc
+        raise InputError(f"cannot read {path}: {first_line(exc)}", "Name a CSV or Parquet file") from exc
     table = read_table(path, (), ("city", "count", "clip_id"))
     return list(table.columns)
 
 
-def _clips_table(path: Path) -> pa.Table:
+def _clips_table(path: Path, kind: Kind) -> pa.Table:
     """The known columns of a clips table, in the types of contract 4.
 
     Raises:
-        InputError: no clips, a clip without id or city, an id twice, a column of another type.
+        InputError: no clips, a clip without id or city, an id twice, a column missing or of another type, a negative
+            number.
     """
-    clips = _parquet(path, "clips") if _is_parquet(path) else _csv_clips(path)
+    if kind == "dataset":
+        clips = _parquet(path, "clips", required=TABLES["clips"].names)
+    else:
+        clips = _parquet(path, "clips", required=("clip_id", "city")) if _is_parquet(path) else _csv_clips(path)
     if not clips.num_rows:
         raise InputError(f"{path} has no clips", "There is nothing to measure yet")
     for column in ("clip_id", "city"):
         empty = pc.sum(pc.or_kleene(pc.is_null(clips[column]), pc.equal(pc.utf8_trim_whitespace(clips[column]), "")))
         if n := empty.as_py():
             raise InputError(f"{path}: {n} of {clips.num_rows} clips have no {column}", f"Fill the column {column}")
+    for column in ("n_frames", "n_sampled", "n_faces", "width", "height"):
+        if column in clips.column_names and pc.any(pc.less(clips[column], 0)).as_py():
+            raise InputError(f"{path}: column {column} is negative in some rows", "Mend the column")
     twice = clips.num_rows - pc.count_distinct(clips["clip_id"]).as_py()
     if twice:
         counted = clips.group_by("clip_id").aggregate([([], "count_all")])
         first = counted.filter(pc.greater(counted["count_all"], 1))["clip_id"][0].as_py()
-        raise InputError(f"{path}: {twice} clip ids stand there again, e.g. {first}", "Give every clip one row")
+        raise InputError(
+            f"{path}: clip_id {first} stands there twice ({twice} rows too many)", "Give every clip one row"
+        )
     return clips
 
 
-def _parquet(path: Path, table: str) -> pa.Table:
+def _uncounted(out: Path, data: Data) -> int:
+    """Videos whose clips are committed, while the manifest was put together before."""
+    counted = {video for city in data.cities for video in city.videos or ()}
+    later = [part for part in (out / "parts" / "clips").glob("*.parquet") if part.stem not in counted]
+    return sum(count_rows(part) > 0 for part in later)
+
+
+def _parquet(path: Path, table: str, required: Sequence[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     schema = TABLES[table]
     try:
         found = pq.read_table(path, columns=[c for c in pq.read_schema(path).names if c in schema.names])
     except (OSError, pa.ArrowException) as exc:
-        raise InputError(f"cannot read {path}: {_line(exc)}", "Run the build again, or mend the file") from exc
+        raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again, or mend the file") from exc
+    if missing := [name for name in required if name not in found.column_names]:
+        raise InputError(f"{path} has no column {', '.join(missing)}", "Run the build again, or mend the file")
     for i, name in enumerate(found.column_names):
         wanted = schema.field(name).type
         try:
@@ -218,15 +241,21 @@ def _csv_clips(path: Path) -> pa.Table:
         try:
             columns[name] = texts.cast(schema.field(name).type)
         except pa.ArrowException as exc:
-            raise InputError(f"{path}: column {name}: {_line(exc)}", "Mend the column") from exc
+            raise InputError(f"{path}: column {name}: {first_line(exc)}", "Mend the column") from exc
     return pa.table(columns)
 
 
 def _conf(dataset: dict[str, Any]) -> float:
     """The score that faces were blurred from, by the configuration in dataset.json; imported data may have none."""
-    anonymise = (dataset.get("config") or {}).get("anonymise") or {}
-    mode = str((anonymise.get("blur") or {}).get("mode"))
-    return float(anonymise.get("conf") or FACE.thresholds.get(mode, PAPER_CONF))
+    config = dataset.get("config")
+    anonymise = config.get("anonymise") if isinstance(config, dict) else None
+    if not isinstance(anonymise, dict):
+        return PAPER_CONF
+    conf, blur = anonymise.get("conf"), anonymise.get("blur")
+    if isinstance(conf, int | float) and 0 < conf <= 1:
+        return float(conf)
+    mode = blur.get("mode") if isinstance(blur, dict) else None
+    return FACE.thresholds.get(str(mode), PAPER_CONF)
 
 
 def _is_parquet(path: Path) -> bool:
@@ -237,7 +266,3 @@ def _is_parquet(path: Path) -> bool:
 
 def _if_file(path: Path) -> Path | None:
     return path if path.is_file() else None
-
-
-def _line(exc: BaseException) -> str:
-    return str(exc).splitlines()[0] if str(exc) else type(exc).__name__

@@ -59,7 +59,7 @@ def clip_seconds(clips: pa.Table) -> pa.ChunkedArray | None:
     frames, fps = _column(clips, "n_frames"), _column(clips, "fps")
     if frames is None or fps is None:
         return None
-    return pc.divide(pc.cast(frames, pa.float64()), pc.if_else(pc.greater(fps, 0), fps, pa.scalar(None, pa.float64())))
+    return pc.divide(pc.cast(frames, pa.float64()), _sane(fps))
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
@@ -70,6 +70,11 @@ def _whole(table: pa.Table, name: str) -> pa.ChunkedArray | None:
     """A column without nulls, or None: a count over a part of the clips would look like one over all."""
     column = _column(table, name)
     return None if column is None or column.null_count else column
+
+
+def _sane(rates: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Frame rates; null for one that is no rate (0, negative, not finite)."""
+    return pc.if_else(pc.and_(pc.is_finite(rates), pc.greater(rates, 0)), rates, pa.scalar(None, pa.float64()))
 
 
 def _spread(values: pa.ChunkedArray | None) -> Distribution | None:
@@ -84,13 +89,13 @@ def _done_seconds(videos: pa.Table | None) -> pa.ChunkedArray | None:
 def _rates(fps: pa.ChunkedArray | None) -> list[tuple[float, int]]:
     if fps is None:
         return []
-    return [(row["values"], row["counts"]) for row in pc.value_counts(pc.round(fps.drop_null(), 2)).to_pylist()]
+    return [(row["values"], row["counts"]) for row in pc.value_counts(pc.round(_sane(fps).drop_null(), 2)).to_pylist()]
 
 
 def _resolutions(clips: pa.Table) -> Counter[str]:
     if not {"width", "height"} <= set(clips.column_names):
         return Counter()
-    known = clips.filter(pc.and_(pc.is_valid(clips["width"]), pc.is_valid(clips["height"])))
+    known = clips.filter(pc.and_(pc.greater(clips["width"], 0), pc.greater(clips["height"], 0)))
     sizes = known.group_by(["width", "height"]).aggregate([([], "count_all")])
     return Counter({f"{row['width']}x{row['height']}": row["count_all"] for row in sizes.to_pylist()})
 

@@ -64,7 +64,7 @@ def effective_classes(counts: npt.ArrayLike) -> Array:
 
 
 def top10_share(counts: npt.ArrayLike) -> Array:
-    """Share of clips that the largest 10 % of the classes hold, 0.1 to 1.
+    """Share of clips that the largest 10 % of the classes hold, 0.1 to 1; of n < 10 classes at most n / 10.
 
     1 minus the Lorenz curve at 0.9, which is straight between classes: 10 % of 166 classes are 16.6 of them.
 

@@ -10,6 +10,7 @@ from ..core.errors import InputError
 from ..core.taxonomy import Taxonomy
 from ..core.types import Level, Place
 
+UPPER: tuple[Level, ...] = ("state", "country", "continent")
 SHIPPED = ("cityguessr166", "msls30")
 
 
@@ -76,9 +77,19 @@ class Gazetteer:
         labels = {p.city_label for names in cities if (p := _place_in(self.taxonomies[0], names))}
         return len(labels)
 
-    def nearest(self, city: str) -> str:
-        """The city spelt most like `city`, for messages."""
-        return self.taxonomies[0].nearest(city, 1)[0]
+    def why_not(self, names: Names) -> str:
+        """Why a city's upper levels were not filled in: it is not known, or its row contradicts the taxonomy."""
+        for taxonomy in self.taxonomies:
+            label = taxonomy.label("city", names.city)
+            if label is not None:
+                place = taxonomy.cities[label]
+                for level in UPPER:
+                    given = names.at(level)
+                    if given and taxonomy.label(level, given) != getattr(place, f"{level}_label"):
+                        there = getattr(place, level)
+                        return f"the taxonomy's {place.city} is in {there}, the table says {given}"
+        nearest = self.taxonomies[0].nearest(names.city, 1)[0]
+        return f"{names.city} is not in the taxonomy, where the nearest is {nearest}"
 
     def _place(self, names: Names) -> Place | None:
         return next((place for t in self.taxonomies if (place := _place_in(t, names))), None)

@@ -44,7 +44,7 @@ def channel_of(data: Data) -> pa.ChunkedArray | None:
 
     None without a videos table.
     """
-    if data.clips is None or data.videos is None or "channel" not in data.videos.column_names:
+    if data.clips is None or data.videos is None or "video_id" not in data.clips.column_names:
         return None
     at = pc.index_in(data.clips["video_id"], value_set=data.videos["video_id"])
     return data.videos["channel"].take(at)

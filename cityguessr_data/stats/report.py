@@ -19,7 +19,7 @@ from .footage import footage, size
 from .frames import Frames, read_frames
 from .leakage import leakage, read_split
 from .levels import level_stats
-from .places import Gazetteer
+from .places import Gazetteer, Names
 from .provenance import channel_of, provenance, video_index
 from .results import Duplicates, Leakage, LevelStats, Stats
 from .scenes import scenes
@@ -41,7 +41,8 @@ def measure(path: Path, taxonomy: Path | None = None, splits: Sequence[Path] = (
     Raises:
         InputError: there is nothing that can be measured; TableError with every fault of a table of counts.
     """
-    data = read_data(path, Gazetteer.load(taxonomy), splits)
+    gazetteer = Gazetteer.load(taxonomy)
+    data = read_data(path, gazetteer, splits)
     # First what needs most memory, before libraries and tables take theirs
     frames = read_frames(data.frames, data.clips["clip_id"]) if data.frames and data.clips is not None else None
     duplicates, pairs = _duplicates(data, frames)
@@ -51,7 +52,7 @@ def measure(path: Path, taxonomy: Path | None = None, splits: Sequence[Path] = (
         missing = without(data.cities, level)
         levels[level] = None if missing else level_stats(data.cities, level, few_below)
         if missing:
-            blank[level] = _not_placed(missing, level, len(data.cities))
+            blank[level] = _not_placed(missing, level, len(data.cities), gazetteer)
     stats = Stats(
         name=data.name,
         kind=data.kind,
@@ -65,10 +66,11 @@ def measure(path: Path, taxonomy: Path | None = None, splits: Sequence[Path] = (
         duplicates=duplicates,
         leakage=_leakages(data, pairs),
         blank=blank,
-        notes=(*data.notes, *_frame_notes(frames)),
+        notes=data.notes,
     )
     empty = [name for name in _SECTIONS if not getattr(stats, name)]
-    return replace(stats, blank=blank | {name: _reason(name, data) for name in empty})
+    blank |= {name: _reason(name, data, frames) for name in empty}
+    return replace(stats, blank=blank, notes=(*data.notes, *_table_notes(stats, frames)))
 
 
 def _duplicates(data: Data, frames: Frames | None) -> tuple[Duplicates | None, npt.NDArray[np.int64] | None]:
@@ -102,29 +104,46 @@ def _leakages(data: Data, pairs: npt.NDArray[np.int64] | None) -> tuple[Leakage,
     )
 
 
-def _not_placed(cities: list[str], level: Level, n: int) -> str:
+def _not_placed(cities: list[Names], level: Level, n: int, gazetteer: Gazetteer) -> str:
     """Why a level is blank: a measure over a part of the cities would pass for one over all."""
-    shown = ", ".join(cities[:5]) + (f" and {len(cities) - 5} more" if len(cities) > 5 else "")
-    return f"{len(cities)} of {n} cities have no {level}, neither in the table nor in the taxonomy: {shown}"
+    reasons = "; ".join(gazetteer.why_not(names) for names in cities[:3])
+    more = f"; and {len(cities) - 3} more" if len(cities) > 3 else ""
+    have = "has" if len(cities) == 1 else "have"
+    return f"{len(cities)} of {n} cities {have} no {level}: {reasons}{more}"
 
 
-def _reason(section: str, data: Data) -> str:
+def _reason(section: str, data: Data, frames: Frames | None) -> str:
     """Why a section is blank."""
     if data.kind == "counts":
         return "a table of counts says nothing of single clips"
     if data.kind == "clips" and section in ("faces", "duplicates"):
         return "a clips table has no frames and faces: name the output directory"
+    if section == "duplicates" and data.clips is not None and video_index(data.clips) is not None:
+        return "there is no frames table" if frames is None else "no frame has a perceptual hash"
     return {
         "footage": "there is no clips table",
         "faces": "there is no faces table",
         "scenes": "no clip has a scene label",
         "provenance": "the source video of some clips is not known",
-        "duplicates": "no frame has a perceptual hash, or the source video of some clips is not known",
+        "duplicates": "the source video of some clips is not known",
         "leakage": "there is no split",
     }[section]
 
 
-def _frame_notes(frames: Frames | None) -> list[str]:
-    if frames is None or not frames.n_strangers:
-        return []
-    return [f"{frames.n_strangers} rows of the frames table are of clips that the clips table does not have"]
+def _table_notes(stats: Stats, frames: Frames | None) -> list[str]:
+    """Where the tables of an output directory do not agree, or hold what they should not."""
+    notes = []
+    if frames is not None:
+        if frames.n_strangers:
+            notes.append(
+                f"{frames.n_strangers} rows of the frames table are of clips that the clips table does not have"
+            )
+        if stats.size.n_frames not in (None, frames.n_rows):
+            notes.append(f"the frames table has {frames.n_rows} of the {stats.size.n_frames} frames of the clips table")
+    if stats.faces is not None:
+        if stats.faces.n_strangers:
+            lost = stats.faces.n_strangers
+            notes.append(f"{lost} rows of the faces table are of clips that the clips table does not have")
+        if stats.faces.n_visible:
+            notes.append(f"{stats.faces.n_visible} faces of score {stats.faces.conf:g} and over are not blurred")
+    return notes

@@ -92,8 +92,8 @@ class LevelStats:
 
     @property
     def rough(self) -> bool:
-        """Whether there are too few classes for an interval to be taken at its word."""
-        return self.n_classes < ROUGH_BELOW
+        """Whether there are too few classes for an interval to be taken at its word; False where there is none."""
+        return self.gini.low is not None and self.n_classes < ROUGH_BELOW
 
 
 ROUGH_BELOW = 50
@@ -157,13 +157,18 @@ class Faces:
     n_detections: int
     n_blurred: int
     n_in_band: int
-    """Detections from 0.05 to below `conf`, not blurred: those a person should look at."""
+    """Detections from 0.05 to below `conf` that are not blurred and that no person has decided on yet."""
+    n_visible: int
+    """Detections of `conf` and over that are not blurred, and that no person has rejected: there should be none."""
     n_reviewed: int
     """Detections that a person accepted or rejected."""
     scores: Distribution | None
     heights_px: Distribution | None
     """Heights of the blurred boxes."""
     by_origin: Mapping[str, int]
+    """Blurred boxes by where they come from: detected, propagated, manual."""
+    n_strangers: int
+    """Rows of clips that the clips table does not have; they are in nothing above."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +296,8 @@ class Difference:
     other: str
     """Name of the other data set."""
     change: Interval
+    rough: bool
+    """Whether one of the two has fewer classes than ROUGH_BELOW."""
 
 
 @dataclass(frozen=True)

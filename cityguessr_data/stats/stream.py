@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..core.errors import InputError
 from ..core.schemas import TABLES
@@ -22,18 +23,22 @@ def batches(
         table: its name in core.schemas.TABLES.
         dictionaries: columns of text to read as dictionaries: few distinct values cost little then.
     Raises:
-        InputError: it cannot be read, or a column is missing or of another type.
+        InputError: it cannot be read, a column is missing or of another type, or holds what it must not: nulls, NaN.
     """
     import pyarrow.parquet as pq
 
     try:
         # Buffering ahead would hold the whole of the columns of a large file
+        schema = pq.read_schema(path)
+        for name in columns:
+            _check(schema, table, name, path)
         with pq.ParquetFile(path, read_dictionary=list(dictionaries), pre_buffer=False) as file:
-            for name in columns:
-                _check(file.schema_arrow, table, name, path)
-            yield from file.iter_batches(batch_size=_ROWS, columns=list(columns))
+            for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
+                for name in columns:
+                    _check_values(batch[name], TABLES[table].field(name), path)
+                yield batch
     except (OSError, pa.ArrowException) as exc:
-        raise InputError(f"cannot read {path}: {str(exc).splitlines()[0]}", "Run the build again") from exc
+        raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again") from exc
 
 
 def count_rows(path: Path) -> int:
@@ -47,8 +52,21 @@ def count_rows(path: Path) -> int:
     try:
         n_rows: int = pq.read_metadata(path).num_rows
     except (OSError, pa.ArrowException) as exc:
-        raise InputError(f"cannot read {path}: {str(exc).splitlines()[0]}", "Run the build again") from exc
+        raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again") from exc
     return n_rows
+
+
+def first_line(exc: BaseException) -> str:
+    """What an error of a library says, as a part of one of our sentences."""
+    return (str(exc) or type(exc).__name__).splitlines()[0].rstrip(".")
+
+
+def _check_values(column: pa.Array, field: pa.Field, path: Path) -> None:
+    # The source video of imported clips may be lost, and their readers say what then
+    if column.null_count and not field.nullable and field.name != "video_id":
+        raise InputError(f"{path}: column {field.name} is null in some rows", "Run the build again")
+    if pa.types.is_floating(field.type) and not pc.all(pc.is_finite(column)).as_py():
+        raise InputError(f"{path}: column {field.name} is no number in some rows", "Run the build again")
 
 
 def _check(schema: pa.Schema, table: str, name: str, path: Path) -> None:

@@ -198,3 +198,19 @@ def test_nothing_is_cut_off_at_80_columns(detector_weights: Path) -> None:
     ffmpeg = next(line for line in doctor.splitlines() if line.split()[1] == "ffmpeg")
     assert len(ffmpeg) < 80
     assert ffmpeg.split()[2][0].isdigit()
+
+
+def test_the_hint_of_a_fault_says_how_to_type_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    from cgtool.console import command
+
+    @command
+    def stats(json_: bool) -> int:
+        raise ValueError("a\x1b[31mb")
+
+    with pytest.raises(typer.Exit):
+        stats(True)
+    said = capsys.readouterr()
+    assert "run `cgtool --debug stats ...` and report it" in json.loads(said.out)["hint"]
+    assert said.err.count("\n") == 1 and "\x1b" not in said.err and "`cgtool --debug stats ...`" in said.err

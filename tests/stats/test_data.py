@@ -29,7 +29,9 @@ def _csv(folder: Path, text: str) -> Path:
     ("row", "fault"),
     [
         ("Tokyo,-1", "count: expected 0 or more, got -1"),
-        ("Tokyo,1.5", "count: expected a whole number up to 2**53, got 1.5"),
+        ("Tokyo,1.5", "count: expected a whole number without separators, up to 2**53, got 1.5"),
+        ("Tokyo,1.000", "count: expected a whole number without separators, up to 2**53, got 1.000"),
+        ('Tokyo,"1,000"', "count: expected a number, got '1,000' (leave out thousands separators)"),
         ("Tokyo,many", "count: expected a number, got 'many'"),
         ("Tokyo,nan", "count: expected a number, got 'nan'"),
         ("Tokyo,inf", "count: expected a number, got 'inf'"),
@@ -96,7 +98,9 @@ def test_a_city_outside_the_taxonomy_blanks_the_levels_above_it(tmp_path: Path) 
     stats = measure(_csv(tmp_path, "city,count\nParis,4\nAtlantis,3\n"))
     assert stats.levels["city"] is not None
     assert [stats.levels[level] for level in ("state", "country", "continent")] == [None] * 3  # type: ignore[index]
-    assert stats.blank["country"] == "1 of 2 cities have no country, neither in the table nor in the taxonomy: Atlantis"
+    assert stats.blank["country"] == (
+        "1 of 2 cities has no country: Atlantis is not in the taxonomy, where the nearest is Atlanta"
+    )
     given = _csv(tmp_path, "city,country,continent,count\nParis,,,4\nAtlantis,Poseidonia,Ocean,3\n")
     levels = measure(given).levels
     assert levels["state"] is None and levels["country"] is not None and levels["continent"] is not None
@@ -151,7 +155,7 @@ def test_a_clips_table_alone(tmp_path: Path) -> None:
     [
         ({"city": None}, "1 of 3 clips have no city"),
         ({"city": "  "}, "1 of 3 clips have no city"),
-        ({"clip_id": "v1_00000"}, "1 clip ids stand there again, e.g. v1_00000"),
+        ({"clip_id": "v1_00000"}, "clip_id v1_00000 stands there twice"),
     ],
 )
 def test_bad_clips_tables(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -186,11 +190,94 @@ def test_an_output_directory_before_its_first_clip(tmp_path: Path) -> None:
 
 
 def test_videos_committed_but_not_in_the_manifests_are_told(tmp_path: Path) -> None:
+    """Only those that have clips: a dropped video has an empty part."""
     out = write_out(tmp_path / "set", random_rows(seed=3))
-    (out / "parts" / "clips").mkdir(parents=True)
-    for name in ("v00", "late"):
-        (out / "parts" / "clips" / f"{name}.parquet").touch()
-    assert any(note.startswith("1 committed videos are not in the manifests") for note in measure(out).notes)
+    parts = out / "parts" / "clips"
+    parts.mkdir(parents=True)
+    clips = pq.read_table(out / "manifests" / "clips.parquet")
+    for name, n in (("v00", 1), ("late", 1), ("dropped", 0)):
+        pq.write_table(clips.slice(0, n), parts / f"{name}.parquet")
+    note = "clips of 1 more videos are committed but not in the manifests: run the build again"
+    assert measure(out).notes == (note,)
+
+
+def test_rows_that_fill_in_different_levels_are_one_city(tmp_path: Path) -> None:
+    rows = [
+        {"clip_id": "a_00000", "video_id": "a", "city": "London", "state": None, "country": None},
+        {"clip_id": "b_00000", "video_id": "b", "city": "London", "state": "Greater_London", "country": None},
+        {"clip_id": "b_00001", "video_id": "b", "city": "London", "state": None, "country": "England"},
+    ]
+    path = tmp_path / "clips.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    stats = measure(path)
+    city = stats.levels["city"]
+    assert city is not None and [(c.name, c.n_clips, c.n_videos) for c in city.classes] == [("London", 3, 2)]
+    assert stats.provenance is not None and stats.provenance.one_video_cities == ()
+
+
+def test_a_level_that_contradicts_the_taxonomy_is_the_reason(tmp_path: Path) -> None:
+    stats = measure(_csv(tmp_path, "city,state,count\nLondon,LDN,3\nTokyo,,2\n"))
+    assert stats.levels["state"] is not None and stats.levels["country"] is None
+    why = "1 of 2 cities has no country: the taxonomy's London is in Greater_London, the table says LDN"
+    assert stats.blank["country"] == why
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "message"),
+    [
+        ("clips", "n_sampled", -5, "column n_sampled is negative"),
+        ("clips", "video_id", "drop", "has no column video_id"),
+        ("videos", "status", "drop", "has no column status"),
+        ("frames", "clip_id", "drop", "has no column clip_id"),
+        ("frames", "clip_id", None, "column clip_id is null in some rows"),
+        ("frames", "n_faces", -1, "column n_faces is negative"),
+        ("faces", "origin", "drop", "has no column origin"),
+        ("faces", "blurred", None, "column blurred is null in some rows"),
+        ("faces", "score", float("nan"), "column score is no number in some rows"),
+        ("faces", "y1", float("inf"), "column y1 is no number in some rows"),
+    ],
+)
+def test_broken_tables_of_a_directory_are_named(
+    tmp_path: Path, table: str, column: str, value: Any, message: str
+) -> None:
+    out = write_out(tmp_path / "set", random_rows(seed=3))
+    path = out / "manifests" / f"{table}.parquet"
+    whole = pq.read_table(path)
+    at = whole.column_names.index(column)
+    if value == "drop":
+        broken = whole.remove_column(at)
+    else:
+        values = whole[column].to_pylist()
+        broken = whole.set_column(at, column, pa.array([value, *values[1:]], whole.schema.field(column).type))
+    pq.write_table(broken, path)
+    with pytest.raises(InputError, match=message):
+        measure(out)
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "not json"])
+def test_a_broken_dataset_json(tmp_path: Path, content: str) -> None:
+    out = write_out(tmp_path / "set", random_rows(seed=3))
+    (out / "dataset.json").write_text(content)
+    with pytest.raises(InputError, match=r"dataset.json cannot be read"):
+        measure(out)
+
+
+@pytest.mark.parametrize("config", [None, 3, {"anonymise": "x"}, {"anonymise": {"conf": "high", "blur": 4}}])
+def test_a_configuration_of_another_kind_gives_the_papers_threshold(tmp_path: Path, config: Any) -> None:
+    out = write_out(tmp_path / "set", random_rows(seed=3))
+    (out / "dataset.json").write_text(json.dumps({"name": "x", "config": config}))
+    assert read_data(out, GAZETTEER).conf == 0.5
+
+
+def test_frame_rates_that_are_none_are_unknown(tmp_path: Path) -> None:
+    rows = random_rows(seed=3)
+    odd = [0.0, -30.0, float("inf"), float("nan")]
+    for row, fps in zip(rows["clips"], odd, strict=False):
+        row["fps"] = fps
+    stats = measure(write_out(tmp_path / "set", rows))
+    assert stats.footage is not None and stats.footage.fps["unknown"] == 4
+    assert stats.footage.clip_s is not None and stats.footage.clip_s.n_unknown == 4
+    assert stats.size.hours is None
 
 
 def test_cities_that_look_alike_are_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityguessr_data.stats import intervals
-from cityguessr_data.stats.inequality import MEASURES, effective_classes, gini, hoover
+from cityguessr_data.stats.inequality import MEASURES, Measure, effective_classes, gini, hoover
 from cityguessr_data.stats.intervals import difference, interval
 from cityguessr_data.stats.results import Interval
 
@@ -122,7 +122,7 @@ def test_no_seed_is_left_behind() -> None:
 
 
 @pytest.mark.parametrize("measure", [gini, hoover])
-def test_wider_for_fewer_classes(measure: intervals.Measure) -> None:
+def test_wider_for_fewer_classes(measure: Measure) -> None:
     widths = []
     for n in (10, 40, 160):
         quantiles = np.quantile(classes(5_000), (np.arange(n) + 0.5) / n)  # the same spread in n classes
@@ -219,5 +219,29 @@ def test_large_sets_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
     """The size of a part decides the memory, not the answer."""
     counts = classes(50)
     whole = interval(counts, gini)
-    monkeypatch.setattr(intervals, "_BATCH", 37)
+    monkeypatch.setattr(intervals, "_BATCH_VALUES", 37 * 50)
     assert ends(interval(counts, gini)) == pytest.approx(ends(whole), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [200, 5_000])
+def test_a_part_holds_a_million_values_at_most(n: int) -> None:
+    sizes = []
+
+    def watched(y: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        sizes.append(np.size(y))
+        return np.asarray(np.asarray(y)[..., 0])  # a measure of no cost
+
+    interval(classes(n), watched)
+    assert max(sizes) <= 2**20
+
+
+@pytest.mark.parametrize("measure", [gini, effective_classes])
+def test_percentiles_of_many_classes_are_close_to_bca(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the border between the two, an end moves by less than a tenth of the width."""
+    monkeypatch.setattr(intervals, "N_RESAMPLES", 1_999)
+    counts = classes(2_000)
+    by_bca = ends(interval(counts, measure))
+    monkeypatch.setattr(intervals, "_BCA_UP_TO", 1_999)
+    by_percentiles = ends(interval(counts, measure))
+    assert by_percentiles != by_bca
+    assert by_percentiles == pytest.approx(by_bca, abs=0.1 * (by_bca[1] - by_bca[0]))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cityguessr_data.stats.page.page import page
-from cityguessr_data.stats.page.theme import DARK
+from cityguessr_data.stats.page.theme import DARK, LIGHT
 from cityguessr_data.stats.page.words import place, short
 from cityguessr_data.stats.results import Stats
 from tests.support_page import Visitor, all_text, first, marks, names, undrawn, until
@@ -57,6 +57,16 @@ class TestEveryInput:
             assert "Blank: " in section.inner_text()
         assert tab.locator("nav small", has_text="blank").count() == 9
 
+    def test_a_table_of_counts_has_one_sentence_for_what_it_cannot_know(self, visit: Visitor) -> None:
+        tab = visit(PART)
+        linked = tab.locator("nav a").evaluate_all("(links) => links.map((link) => link.getAttribute('href'))")
+        assert linked == ["#evenness", "#classes", "#map"]
+        assert tab.locator("main section").count() == 3
+        assert "footage, faces, scenes, sources, near-duplicates and leakage are blank" in tab.inner_text("main")
+        told = tab.locator("header dl").inner_text()
+        assert "source videos" not in told and "footage" not in told
+        assert "not known" in told, "a state could have been known"
+
     def test_size(self) -> None:
         assert len(page(FULL, None, ()).encode()) < 2_000_000
 
@@ -72,12 +82,14 @@ class TestPlots:
             for chart in plot.locator("[data-chart]").all():
                 assert len(chart.get_attribute("aria-label") or "") > 15
 
-    def test_lines_of_median_and_mode(self, tab: Any) -> None:
+    def test_lines_of_median_and_fullest_bin(self, tab: Any) -> None:
         for level, found in FULL.levels.items():
             assert found is not None
             said = tab.locator(f"[data-chart=histogram-{level}] svg text").all_text_contents()
             assert f"median {short(found.per_class.median)}" in said
-            assert f"mode {short(found.per_class.mode)}" in said
+            fullest = found.per_class.counts.index(max(found.per_class.counts))
+            low, high = found.per_class.edges[fullest : fullest + 2]
+            assert f"fullest bin {low:,g}" + (f" to {high - 1:,g}" if high - low > 1 else "") in said
 
     def test_a_bar_is_as_high_as_its_count(self, tab: Any) -> None:
         heights = tab.locator("[data-chart=histogram-city] .mark-rect.layer_0_marks > path").evaluate_all(
@@ -125,6 +137,52 @@ class TestPlots:
         assert marks(tab, "skyline") == 91, "what the reader chose is kept"
 
 
+class TestRoom:
+    def test_dots_at_0_leave_the_names_free(self, visit: Visitor) -> None:
+        tab = visit(ONE)
+        dots = tab.locator("[data-chart=whiskers] .mark-symbol.role-mark > path")
+        texts = tab.locator("[data-chart=whiskers] .role-axis-label text").filter(has_text=re.compile("^[A-Z]"))
+        assert dots.count() == 8 and texts.count() == 4
+        ends = [box["x"] + box["width"] for label in texts.all() if (box := label.bounding_box())]
+        starts = [box["x"] for dot in dots.all() if (box := dot.bounding_box())]
+        assert max(ends) < min(starts)
+
+    def test_no_word_of_a_table_breaks_on_a_phone(self, visit: Visitor) -> None:
+        tab = visit(FULL, (ANOTHER,), 390)
+        broken = tab.evaluate(
+            """() => {
+            document.querySelectorAll("details").forEach((closed) => { closed.open = true });
+            const range = document.createRange();
+            return [...document.querySelectorAll("td")].flatMap((cell) => {
+              if (!cell.firstChild || !cell.offsetWidth) return [];
+              return [...cell.textContent.matchAll(/[A-Za-z]+/g)].filter((word) => {
+                range.setStart(cell.firstChild, word.index);
+                range.setEnd(cell.firstChild, word.index + word[0].length);
+                return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1;
+              }).map((word) => word[0]) }) }"""
+        )
+        assert broken == []
+        assert not tab.locator("#evenness th", has_text="What it says").is_visible()
+
+    def test_paper_shows_whole_tables_on_white(self, visit: Visitor) -> None:
+        tab = visit(FULL, (ANOTHER,), 720, "dark")
+        tab.emulate_media(media="print", color_scheme="dark")
+        assert (
+            tab.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--card')").strip() == LIGHT.card
+        )
+        for scheme, turned in (("dark", True), ("light", False)):
+            tab.emulate_media(media="print", color_scheme=scheme)
+            until(lambda scheme=scheme: tab.locator(f"html[data-theme={scheme}]").count() == 1)  # type: ignore[misc]
+            shown = tab.locator("[data-chart=lorenz] svg").evaluate("(svg) => getComputedStyle(svg).filter")
+            assert ("invert" in shown) == turned
+        cut = tab.evaluate(
+            """() => [...document.querySelectorAll(".scroll")]
+            .filter((box) => box.offsetWidth && box.scrollWidth > box.clientWidth + 1)
+            .map((box) => box.getAttribute("aria-label"))"""
+        )
+        assert cut == []
+
+
 class TestControls:
     @pytest.fixture(autouse=True)
     def _as_at_first(self, tab: Any) -> None:
@@ -156,6 +214,13 @@ class TestControls:
         tab.fill("[data-param=search]", "zzz' + alert(1) + '")
         until(lambda: marks(tab, "names") == 0)
         assert tab.locator("#classes output").first.inner_text() == "0 of 166 match"
+        said = tab.locator("#classes .nothing")
+        assert said.inner_text() == "No class of this level has “zzz' + alert(1) + '” in its name."
+        assert not tab.locator("[data-chart=names]").is_visible()
+        tab.fill("[data-param=search]", "tokyo")
+        until(lambda: names(tab) == ["Tokyo"])
+        assert not said.is_visible()
+        assert tab.locator("[data-chart=names] svg").is_visible()
 
     def test_ranks(self, tab: Any) -> None:
         tab.click("[data-ranks=last]")

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from cityguessr_data.stats.distribution import describe
-from cityguessr_data.stats.page.charts.histogram import bins
+from cityguessr_data.stats.page.charts.histogram import bins, fullest_bin
 from cityguessr_data.stats.page.page import page, write_page
+from cityguessr_data.stats.page.sections.comparison import comparison
+from cityguessr_data.stats.page.sections.evenness import evenness
 from cityguessr_data.stats.page.words import interval, number, percent, place, plain, search_key, short
-from cityguessr_data.stats.results import Interval
+from cityguessr_data.stats.results import Comparison, Difference, Interval
 from tests.support_page import READY, Visitor, until
 from tests.support_stats import HOSTILE, counts_only, hostile
 
@@ -92,6 +94,14 @@ class TestBins:
         assert [row["range"] for row in rows[:2]] == ranges
         assert sum(row["n"] for row in rows) == len(values)
 
+    @pytest.mark.parametrize(
+        ("values", "shown"), [([3, 3, 4], "3"), ([*range(90), 7], "5 to 9"), ([0.5, 0.63, 0.65, 3.5], "0.6 to 0.7")]
+    )
+    def test_fullest_in_words(self, values: Sequence[float], shown: str) -> None:
+        found = describe(values)
+        assert found is not None
+        assert fullest_bin(found) == shown
+
 
 class TestWords:
     def test_numbers(self) -> None:
@@ -120,6 +130,40 @@ class TestWords:
         assert plain(" \n ") == "(no name)"
         assert len(plain("x" * 500)) == 60
         assert search_key("São_Paulo ") == "sao paulo"
+
+
+class TestFewClasses:
+    @pytest.mark.parametrize(
+        ("change", "rough", "shown", "verdict"),
+        [
+            (Interval(-0.12, -0.16, -0.08), False, "−0.12 (−0.16 to −0.08)", "● yes"),
+            (Interval(-0.12, -0.16, -0.08), True, "−0.12 (−0.16 to −0.08) ≈", "too few classes"),
+            (Interval(-0.12, -0.16, 0.08), False, "−0.12 (−0.16 to +0.08)", "not clearly"),
+            (Interval(-0.12, None, None), True, "−0.12 (–)", "no interval"),
+        ],
+    )
+    def test_differ_by_no_verdict(self, change: Interval, rough: bool, shown: str, verdict: str) -> None:
+        compared = Comparison(("one", "two"), (), (Difference("city", "gini", "two", change, rough),))
+        section = comparison(ONE, compared, ())
+        assert section is not None
+        table = section.parts[-1]
+        assert table.kind == "table"
+        assert [cell.text.replace("\u00a0", " ") for cell in table.rows[0].cells[3:]] == [shown, verdict]
+        assert ("≈ rough" in table.note) == ("≈" in shown)
+        assert (table.rows[0].cells[3].style == "strong") == ("yes" in verdict)
+
+    @pytest.mark.parametrize(
+        ("n", "mark", "top"),
+        [(1, False, ": 10 % with 1 city."), (6, True, ": 60 % with 6 cities."), (12, True, ""), (50, False, "")],
+    )
+    def test_are_marked_where_there_is_an_interval(self, n: int, mark: bool, top: str) -> None:
+        stats = counts_only([(f"Town_{i}", i + 3) for i in range(n)], above=False)
+        table = evenness(stats).parts[0]
+        assert table.kind == "table"
+        assert any("≈" in cell.text for row in table.rows for cell in row.cells) == mark
+        assert ("≈ rough (cities)" in table.note) == mark
+        assert ("is a part of the largest one" in table.note) == bool(top)
+        assert top in table.note.replace("\u00a0", " ")
 
 
 class TestWriting:

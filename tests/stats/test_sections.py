@@ -93,14 +93,17 @@ def test_faces(stats: Stats, sql: Any) -> None:
     assert faces is not None and faces.scores is not None and faces.heights_px is not None
     assert (faces.n_detections, faces.n_blurred, faces.n_in_band, faces.n_reviewed) == sql(
         "select sum((origin = 'detected')::int), sum(blurred::int),"
-        " sum((origin = 'detected' and not blurred)::int), sum((review <> 'pending')::int) from faces"
+        " sum((origin = 'detected' and not blurred and score < 0.5 and review = 'pending')::int),"
+        " sum((review <> 'pending')::int) from faces"
     )[0]
     assert dict(faces.by_origin) == dict(sql("select origin, count(*) from faces where blurred group by 1"))
     in_bin = sql("select floor(score * 100)::int b, count(*) from faces where origin = 'detected' group by 1")
     assert {i: n for i, n in enumerate(faces.scores.counts) if n} == dict(in_bin)
     median = sql("select median(score) from faces where origin = 'detected'")[0][0]
     assert faces.scores.median == pytest.approx(median, abs=1e-4)
-    assert faces.heights_px.median == sql("select median(floor(y1 - y0)) from faces where blurred")[0][0]
+    (median,) = sql("select median(y1 - y0) from faces where blurred")[0]
+    assert faces.heights_px.median == pytest.approx(median, abs=0.1)
+    assert (faces.n_visible, faces.n_strangers) == (0, 0)
     assert faces.per_clip is not None and faces.per_frame is not None
     assert faces.per_clip.mean == pytest.approx(sql("select avg(n_faces) from clips")[0][0])
     assert (faces.per_frame.n, faces.per_frame.mean) == pytest.approx(
@@ -147,6 +150,25 @@ def test_frames_of_unknown_clips_are_told(rows: Rows, tmp_path: Path) -> None:
     n = sum(row["clip_id"] == first for row in rows["frames"])
     notes = measure(write_out(tmp_path / "set", fewer)).notes
     assert f"{n} rows of the frames table are of clips that the clips table does not have" in notes
+    n_faces = sum(row["clip_id"] == first for row in rows["faces"])
+    assert f"{n_faces} rows of the faces table are of clips that the clips table does not have" in notes
+
+
+def test_a_visible_face_is_told_and_a_rejected_one_is_not(rows: Rows, tmp_path: Path) -> None:
+    faces = [dict(row) for row in rows["faces"]]
+    high = [row for row in faces if row["blurred"] and row["origin"] == "detected"]
+    high[0] |= {"blurred": False}
+    high[1] |= {"blurred": False, "review": "rejected"}
+    stats = measure(write_out(tmp_path / "set", {**rows, "faces": faces}))
+    assert "1 faces of score 0.5 and over are not blurred" in stats.notes
+    assert stats.faces is not None and stats.faces.n_visible == 1
+    before = sum(not r["blurred"] and r["score"] < 0.5 and r["review"] == "pending" for r in rows["faces"])
+    assert stats.faces.n_in_band == before
+
+
+def test_a_frames_table_that_is_half_there_is_told(rows: Rows, tmp_path: Path) -> None:
+    notes = measure(write_out(tmp_path / "set", {**rows, "frames": rows["frames"][:25]})).notes
+    assert f"the frames table has 25 of the {len(rows['frames'])} frames of the clips table" in notes
 
 
 def test_nothing_is_said_of_what_is_not_there(rows: Rows, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ Spec = dict[str, Any]
 """A Vega-Lite chart as JSON."""
 
 
-Style = Literal["", "quiet", "strong", "warn"]
+Style = Literal["", "quiet", "strong", "warn", "aside"]
+"""`aside`: in the last column, left out where there is little room."""
 
 
 @dataclass(frozen=True)

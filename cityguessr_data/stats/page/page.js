@@ -25,6 +25,7 @@ async function draw() {
     if (name === "skyline") made.view.addSignalListener("window", (_, window) => showRanks(window));
   }
   hideSkyline();
+  document.documentElement.dataset.theme = config === configs.dark ? "dark" : "light";
   document.documentElement.dataset.drawn = mine;
 }
 
@@ -104,7 +105,19 @@ function filterRows(plot) {
     shown += !row.hidden;
   }
   const output = plot.querySelector("output");
+  sayNothingFound(plot, search && !shown ? plot.querySelector("[data-param=search]").value.trim() : "");
   if (output) output.value = search ? `${shown.toLocaleString("en")} of ${inLevel.toLocaleString("en")} match` : "";
+}
+
+// In place of an empty list of names.
+function sayNothingFound(plot, searched) {
+  const said = plot.querySelector(".nothing");
+  if (!said) return;
+  said.textContent = searched ? `No class of this level has “${searched}” in its name.` : "";
+  if (said.hidden === !searched) return;
+  said.hidden = !searched;
+  plot.querySelector("[data-chart=names]").parentElement.hidden = !said.hidden;
+  dispatchEvent(new Event("resize"));  // a plot that was hidden has no width yet
 }
 
 // A skyline of a handful of classes says no more than their names do.

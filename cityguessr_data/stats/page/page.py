@@ -39,6 +39,12 @@ _KINDS = {
 }
 
 
+_LEFT_OUT = (
+    "A table of counts says nothing of single clips: footage, faces, scenes, sources, near-duplicates and leakage are "
+    "blank."
+)
+
+
 def write_page(stats: Stats, comparison: Comparison | None, others: Sequence[Stats], path: Path) -> None:
     """Write the page to `path`, whole or not at all; its folder is made where it is missing.
 
@@ -70,6 +76,7 @@ def page(stats: Stats, comparison: Comparison | None, others: Sequence[Stats]) -
         notes=[plain(note, 500) for note in stats.notes],
         statuses=", ".join(f"{n:,} {status}" for status, n in stats.size.videos_by_status.items()),
         sections=sections,
+        left_out=_LEFT_OUT if _only_counts(stats) else "",
         light=css(LIGHT),
         dark=css(DARK),
         style=_file("page.css"),
@@ -94,14 +101,23 @@ def _sections(stats: Stats, comparison: Comparison | None, others: Sequence[Stat
         compared_section(stats, comparison, others),
         classes(stats),
         places(stats),
-        footage(stats),
-        faces(stats),
-        scenes(stats),
-        sources(stats),
-        duplicates(stats),
-        leakage(stats),
     ]
+    if not _only_counts(stats):
+        every += [
+            footage(stats),
+            faces(stats),
+            scenes(stats),
+            sources(stats),
+            duplicates(stats),
+            leakage(stats),
+        ]
     return [section for section in every if section is not None]
+
+
+def _only_counts(stats: Stats) -> bool:
+    """Whether one sentence says all of the sections on single clips."""
+    found = (stats.footage, stats.faces, stats.scenes, stats.provenance, stats.duplicates, *stats.leakage)
+    return stats.kind == "counts" and all(section is None for section in found)
 
 
 def _key_figures(stats: Stats) -> list[tuple[str, str, str]]:
@@ -113,6 +129,8 @@ def _key_figures(stats: Stats) -> list[tuple[str, str, str]]:
         ("saved frames", UNKNOWN if size.n_frames is None else whole(size.n_frames), ""),
         _footage(size.hours),
     ]
+    if stats.kind == "counts":  # it cannot know them
+        figures = [figure for figure in figures if figure[1] != UNKNOWN]
     for level, found in stats.levels.items():
         figures.append((LEVEL_NAMES[level].lower(), UNKNOWN if found is None else whole(found.n_classes), ""))
     if size.cities_of_taxonomy is not None:
@@ -122,7 +140,7 @@ def _key_figures(stats: Stats) -> list[tuple[str, str, str]]:
 
 def _footage(hours: float | None) -> tuple[str, str, str]:
     if hours is None:
-        return "hours", UNKNOWN, ""
+        return "footage", UNKNOWN, ""
     if hours < 1:
         return "minutes", number(60 * hours, 1), ""
     return "hours", number(hours, 0 if hours >= 100 else 1), ""

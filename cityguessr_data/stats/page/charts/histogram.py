@@ -74,6 +74,11 @@ def are_whole(values: Distribution) -> bool:
     return low == int(low) and high == int(high) and values.mode == (low + high - 1) / 2
 
 
+def fullest_bin(values: Distribution) -> str:
+    """The fullest bin in words, of several the first: `200 to 299` of whole numbers, else `2.5 to 3`."""
+    return str(bins(values)[values.counts.index(max(values.counts))]["range"]).replace("below ", "")
+
+
 def bins(values: Distribution) -> list[dict[str, Any]]:
     """One row a bin: low, high, n, and range and share in words."""
     total, integers = sum(values.counts), are_whole(values)
@@ -124,10 +129,10 @@ def _part(low: float, threshold: float) -> str:
 
 
 def _lines(values: Distribution) -> alt.Chart:
-    """Median and mode as lines, named in the legend: there they cannot overlap."""
+    """Median and the middle of the fullest bin as lines, named in the legend: there they cannot overlap."""
     import altair as alt
 
-    names = [f"median {short(values.median)}", f"mode {short(values.mode)}"]
+    names = [f"median {short(values.median)}", f"fullest bin {fullest_bin(values)}"]
     rows = [{"x": x, "line": name} for x, name in zip((values.median, values.mode), names, strict=True)]
     return (
         alt.Chart(alt.Data(values=rows))

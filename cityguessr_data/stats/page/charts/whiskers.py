@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import altair as alt
 
 
+_ROOM_PX = 8  # left of 0: a dot there must not lie on the names
+
 MEASURE_KEYS = (Key("Gini", "curve0"), Key("Hoover", "curve1"))
 """The legend: the measures of the dots, in this order."""
 
@@ -70,7 +72,10 @@ def whiskers(dots: Sequence[Dot], group: str | None = None, legend: bool = False
     if group is not None:
         base = base.transform_filter("datum.group == level")
     lines = base.mark_rule(strokeWidth=2.5, opacity=0.6).encode(
-        alt.X("low:Q", title=None).scale(domain=[0, most], nice=True).axis(tickCount=5), alt.X2("high:Q")
+        alt.X("low:Q", title=None)
+        .scale(domain=[0, most], nice=True, range=[_ROOM_PX, alt.ExprRef("width")])
+        .axis(tickCount=5),
+        alt.X2("high:Q"),
     )
     points = base.mark_circle(size=110, opacity=1).encode(alt.X("value:Q", title=None))
     layers = alt.layer(lines, points)

@@ -6,7 +6,7 @@ from ....core.types import LEVELS, Level
 from ...results import LevelStats, Stats
 from ..blocks import Chart, Part, Plot, Row, Section, Select, Table, Words, num, text
 from ..charts import ranked
-from ..charts.histogram import bins, histogram
+from ..charts.histogram import bins, fullest_bin, histogram
 from ..drawing import page_spec
 from ..words import LEVEL_NAMES, ONE_OF, listing, many, percent, place, search_key, short
 
@@ -99,7 +99,7 @@ def _histogram(stats: LevelStats) -> Plot:
     facts = (
         f"{many(values.n, 'class', 'classes')}, from {short(values.low)} to {many(int(values.high), 'clip', 'clips')}; "
         f"mean {short(values.mean)}, median {short(values.median)}, "
-        f"mode {short(values.mode)} (middle of the fullest bin)."
+        f"fullest bin {fullest_bin(values)}."
     )
     table = Table(
         f"Clips per {one}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....core.types import LEVELS, Level
-from ...results import Comparison, Difference, LevelStats, Stats
+from ...results import ROUGH_BELOW, Comparison, Difference, LevelStats, Stats
 from ..blocks import Chart, Part, Plot, Row, Section, Select, Table, num, text
 from ..charts.lorenz import Curve, height_at, keys, lorenz
 from ..charts.whiskers import MEASURE_KEYS, Dot, whiskers
@@ -108,7 +108,7 @@ def _differences(compared: Comparison) -> Table:
                 text(plain(one.other)),
                 num(
                     one.change.value,
-                    show_measure(one.measure, one.change, signed=True),
+                    show_measure(one.measure, one.change, signed=True, rough=one.rough),
                     "strong" if differs(one) else "",
                 ),
                 text(_verdict(one), "strong" if differs(one) else "quiet"),
@@ -118,16 +118,23 @@ def _differences(compared: Comparison) -> Table:
     )
     columns = (("Level", False), ("Measure", False), ("Data set", False), ("Change", True), ("Differs", False))
     note = f"Change: the other data set minus {plain(compared.names[0])}. It differs where the interval leaves out 0."
+    if any(one.rough and one.change.low is not None for one in compared.differences):
+        note += (
+            f" ≈ rough: one of the two has fewer than {ROUGH_BELOW} classes at that level; the interval is "
+            "too narrow to say whether they differ."
+        )
     return Table("Differences", columns, rows, note)
 
 
 def differs(one: Difference) -> bool:
-    """Whether the interval leaves out 0."""
+    """Whether the interval leaves out 0; of a rough one this is not said."""
     low, high = one.change.low, one.change.high
-    return low is not None and high is not None and (low > 0 or high < 0)
+    return not one.rough and low is not None and high is not None and (low > 0 or high < 0)
 
 
 def _verdict(one: Difference) -> str:
     if one.change.low is None:
         return "no interval"
+    if one.rough:
+        return "too few classes"
     return "● yes" if differs(one) else "not clearly"

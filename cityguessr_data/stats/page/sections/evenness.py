@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ....core.types import LEVELS, Level
 from ...results import ROUGH_BELOW, Interval, LevelStats, Stats
@@ -10,7 +10,7 @@ from ..blocks import Cell, Chart, Plot, Row, Section, Table, num, text
 from ..charts.lorenz import Curve, height_at, keys, lorenz
 from ..charts.whiskers import MEASURE_KEYS, Dot, whiskers
 from ..drawing import page_spec
-from ..words import LEVEL_NAMES, interval, number, percent
+from ..words import LEVEL_NAMES, ONE_OF, interval, many, number, percent
 
 MEASURE_NAMES = {
     "gini": "Gini coefficient",
@@ -24,7 +24,7 @@ _MEANINGS = {
     "hoover": "the share of clips that would have to move for an even spread",
     "theil": "0: even; ln of the number of classes: one class has all",
     "effective_classes": "so many even classes would be as diverse",
-    "top10_share": "clips that the largest tenth of the classes hold",
+    "top10_share": "clips that the largest tenth of the classes hold; of fewer than 10, a part of the largest",
 }
 
 
@@ -43,11 +43,12 @@ def evenness(stats: Stats) -> Section:
     )
 
 
-def show_measure(measure: str, value: Interval, signed: bool = False) -> str:
-    """A measure with its interval, in the unit that people read it in."""
+def show_measure(measure: str, value: Interval, signed: bool = False, rough: bool = False) -> str:
+    """A measure with its interval, in the unit that people read it in; a rough interval gets its mark."""
+    mark = "\u00a0≈" if rough and value.low is not None else ""
     if measure == "top10_share":
-        return interval(value, 1, in_percent=True, signed=signed)
-    return interval(value, 1 if measure == "effective_classes" else 2, signed=signed)
+        return interval(value, 1, in_percent=True, signed=signed) + mark
+    return interval(value, 1 if measure == "effective_classes" else 2, signed=signed) + mark
 
 
 def decile_table(curves: Sequence[Curve]) -> Table:
@@ -63,29 +64,42 @@ def decile_table(curves: Sequence[Curve]) -> Table:
 
 def _measures(levels: dict[Level, LevelStats]) -> Table:
     rows = [
-        Row((text("Classes"), *(num(s.n_classes, f"{s.n_classes:,}") for s in levels.values()), _quiet("in the data")))
+        Row((text("Classes"), *(num(s.n_classes, f"{s.n_classes:,}") for s in levels.values()), _aside("in the data")))
     ]
     for measure, name in MEASURE_NAMES.items():
         cells = [_measured(measure, stats) for stats in levels.values()]
-        rows.append(Row((text(name), *cells, _quiet(_MEANINGS[measure]))))
-    rough = [LEVEL_NAMES[s.level].lower() for s in levels.values() if s.rough]
-    note = (
-        f"≈ rough ({', '.join(rough)}): with fewer than {ROUGH_BELOW} classes such intervals are too narrow."
-        if rough
-        else ""
-    )
+        rows.append(Row((text(name), *cells, _aside(_MEANINGS[measure]))))
     columns = (("Measure", False), *((LEVEL_NAMES[level], True) for level in levels), ("What it says", False))
-    return Table("Measures", columns, tuple(rows), note)
+    return Table("Measures", columns, tuple(rows), _measures_note(levels.values()))
 
 
 def _measured(measure: str, stats: LevelStats) -> Cell:
     value: Interval = getattr(stats, measure)
-    rough = " ≈" if stats.rough and value.low is not None else ""
-    return num(value.value, show_measure(measure, value) + rough)
+    return num(value.value, show_measure(measure, value, rough=stats.rough))
 
 
-def _quiet(words: str) -> Cell:
-    return text(words, "quiet")
+def _measures_note(levels: Collection[LevelStats]) -> str:
+    """What few classes do to the numbers."""
+    said = []
+    rough = [s for s in levels if s.rough and any(getattr(s, measure).low is not None for measure in MEASURE_NAMES)]
+    if rough:
+        names = ", ".join(LEVEL_NAMES[s.level].lower() for s in rough)
+        said.append(f"≈ rough ({names}): with fewer than {ROUGH_BELOW} classes such intervals are too narrow.")
+    few = [
+        f"{percent(s.n_classes, 10, 0)} with {many(s.n_classes, ONE_OF[s.level], LEVEL_NAMES[s.level].lower())}"
+        for s in levels
+        if s.n_classes < 10
+    ]
+    if few:
+        said.append(
+            "The top 10\u00a0% of fewer than 10 classes is a part of the largest one, and so at most a tenth of their "
+            f"number: {', '.join(few)}."
+        )
+    return " ".join(said)
+
+
+def _aside(words: str) -> Cell:
+    return text(words, "aside")
 
 
 def _curves(levels: list[LevelStats]) -> Plot:

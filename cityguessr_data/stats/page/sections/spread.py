@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...results import Distribution
 from ..blocks import Chart, Plot, Row, Table, counts_table, num
 from ..charts.bars import bars, n_bars
-from ..charts.histogram import bins, histogram, threshold_keys
+from ..charts.histogram import bins, fullest_bin, histogram, threshold_keys
 from ..drawing import page_spec
 from ..words import plain, short
 
@@ -29,7 +29,7 @@ def spread(
     """
     facts = (
         f"n = {values.n:,}; from {short(values.low)} to {short(values.high)}, mean {short(values.mean)}, "
-        f"median {short(values.median)}, mode {short(values.mode)}."
+        f"median {short(values.median)}, fullest bin {fullest_bin(values)}."
     )
     if values.n_unknown:
         facts += f" Not known for {values.n_unknown:,}."

@@ -18,7 +18,7 @@ def duplicates(stats: Stats) -> Section:
     words = (
         f"{many(found.n_pairs, 'pair', 'pairs')} among {many(found.n_clips, 'clip', 'clips')}, out of "
         f"{many(found.n_frames, 'frame', 'frames')} with a hash. Ignored: {found.n_flat:,} flat frames (black, one "
-        f"colour) and {found.n_common:,} frames whose hash too many share to be a copy's."
+        f"colour) and {found.n_common:,} frames so common (e.g. intro cards) that they prove nothing."
     )
     if found.n_unchecked:
         pairs = many(found.n_unchecked, "pair", "pairs")
@@ -43,7 +43,7 @@ def duplicates(stats: Stats) -> Section:
 
 def leakage(stats: Stats) -> Section:
     """How much of each split's test part is not new to a model that saw its train part."""
-    title, intro = "Leakage", "How much of a test part a model has seen the like of in train."
+    title, intro = "Leakage", "How many test clips a model has already seen something of in training."
     if not stats.leakage:
         return Section("leakage", title, intro, (), (stats.blank.get("leakage", "there is no split."),))
     columns = (

@@ -1,0 +1,139 @@
+"""Reads a pack: clips as uint8, with their labels and scenes, by their place in the index.
+
+Every clip read is checked against its sum: a shard that rotted on a disk stops the run with its name, and is never
+trained on.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cityguessr_data.core.errors import InputError
+
+from ..classes import Classes
+from ..parquet import read_parquet
+from .layout import INDEX, VERSION, PackConfig, shard_name
+
+_HINT = "Pack the data set again: cgtool bench pack"
+_OPEN_SHARDS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A finished pack. Make one with `open`; safe to send to the worker processes of a loader."""
+
+    folder: Path
+    name: str
+    """Of the data set."""
+    config: PackConfig
+    fingerprint: str
+    index: pa.Table
+    classes: Classes
+    labels: npt.NDArray[np.int32]
+    """(n_clips, 4) in the order of core.types.LEVELS."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open a pack and check that it is whole.
+
+        Raises:
+            InputError: no pack, an unfinished one, one of another version, or a shard that is missing.
+        """
+        try:
+            about = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            started = (folder / "plan.json").is_file()
+            what = "is not finished" if started else "is no pack (it has no pack.json)"
+            raise InputError(f"{folder} {what}", "Run cgtool bench pack, which goes on where it stopped") from None
+        except ValueError as exc:
+            raise InputError(f"{folder}/pack.json is damaged: {exc}", _HINT) from exc
+        if about.get("version") != VERSION:
+            raise InputError(f"{folder} is a pack of version {about.get('version')}, not {VERSION}", _HINT)
+        config = PackConfig.of(about["config"])
+        index = read_parquet(folder / "index.parquet", INDEX, _HINT)
+        for number in range(int(np.max(index["shard"].to_numpy())) + 1):
+            if not (folder / shard_name(number, config.format)).is_file():
+                raise InputError(f"the shard {folder / shard_name(number, config.format)} is missing", _HINT)
+        classes = Classes.read(folder / "taxonomy.parquet")
+        return cls(folder, about["name"], config, about["fingerprint"], index, classes, classes.labels(index))
+
+    def __len__(self) -> int:
+        n: int = self.index.num_rows
+        return n
+
+    @cached_property
+    def clip_ids(self) -> tuple[str, ...]:
+        """By place in the index."""
+        return tuple(self.index["clip_id"].to_pylist())
+
+    @cached_property
+    def scene_soft(self) -> npt.NDArray[np.float32]:
+        """(n_clips, 16); NaN for clips without a scene label."""
+        rows = self.index["scene_soft"].to_pylist()
+        return np.array([[np.nan] * 16 if row is None else row for row in rows], np.float32).reshape(-1, 16)
+
+    def clip(self, place: int) -> npt.NDArray[np.uint8]:
+        """The frames of one clip: uint8 (T, 3, H, W), red, green, blue.
+
+        Raises:
+            InputError: its bytes are not those that were written.
+        """
+        shard, row, crc32 = self._where[place].tolist()
+        name = shard_name(shard, self.config.format)
+        try:
+            frames, raw = self._row(shard, row)
+        except (OSError, ValueError, IndexError, pa.ArrowException) as exc:
+            raise InputError(f"the shard {self.folder / name} is damaged: {exc}", _HINT) from exc
+        if zlib.crc32(raw) != crc32:
+            raise InputError(f"the shard {self.folder / name} is damaged: clip {self.clip_ids[place]}", _HINT)
+        return frames
+
+    @cached_property
+    def _where(self) -> npt.NDArray[np.int64]:
+        return np.stack([self.index[name].to_numpy().astype(np.int64) for name in ("shard", "row", "crc32")], axis=1)
+
+    @cached_property
+    def _open(self) -> OrderedDict[int, npt.NDArray[np.uint8] | pa.ChunkedArray]:
+        return OrderedDict()
+
+    def _row(self, shard: int, row: int) -> tuple[npt.NDArray[np.uint8], bytes | memoryview]:
+        """Frames, and the bytes that the sum is of."""
+        path = self.folder / shard_name(shard, self.config.format)
+        if shard not in self._open:
+            while len(self._open) >= _OPEN_SHARDS:
+                self._open.popitem(last=False)
+            self._open[shard] = np.load(path, mmap_mode="r") if path.suffix == ".npy" else pq.read_table(path)["frames"]
+        block = self._open[shard]
+        if isinstance(block, np.ndarray):
+            frames = np.array(block[row])
+            return frames, frames.data
+        encoded = block[row].as_py()
+        return np.stack([_decoded(jpeg) for jpeg in encoded]), b"".join(encoded)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without open shards: each process opens its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_open"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+
+
+def _decoded(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    import cv2
+
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("a frame is no picture")
+    frame: npt.NDArray[np.uint8] = np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1))
+    return frame

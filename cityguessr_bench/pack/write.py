@@ -1,0 +1,218 @@
+"""Makes a pack from an output directory: every clip's frames decoded and resized once. Atomic by shard, resumable.
+
+A frame that is missing or cannot be read stops the whole with its path: a pack of fewer clips would change what is
+evaluated, and nobody would see it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cityguessr_data.core.atomic import write_bytes, write_json, write_table
+from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.fingerprint import fingerprint
+
+from ..classes import Classes
+from .layout import INDEX, VERSION, PackConfig, shard_name
+from .sampling import saved_positions
+
+Frames = npt.NDArray[np.uint8]
+"""(T, H, W, 3) red, green, blue."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What `pack` did."""
+
+    n_clips: int
+    n_shards: int
+    n_shards_made: int
+    """In this run; the others were there."""
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pack will hold, known before anything is written."""
+
+    clips: pa.Table
+    paths: tuple[tuple[Path, ...], ...]
+    """By clip, its frames in order."""
+    fingerprint: str
+    n_bytes: int
+    """Of all shards; with jpeg an estimate."""
+
+
+def plan_pack(out: Path, config: PackConfig) -> Plan:
+    """Look up every frame that the pack needs.
+
+    Raises:
+        InputError: no data set, no clips, or a clip without a frame that is wanted.
+    """
+    manifests = out / "manifests"
+    if not (manifests / "clips.parquet").is_file():
+        raise InputError(f"{out} is no data set (it has no manifests/clips.parquet)", "Name the --out of a build")
+    clips = pq.read_table(manifests / "clips.parquet")
+    if not clips.num_rows:
+        raise InputError(f"{out} has no clips", "There is nothing to pack yet")
+    paths = _paths(out, clips, config)
+    digest = fingerprint({"config": asdict(config), "clips": clips["fingerprint"].to_pylist(), "paths": len(paths)})
+    return Plan(clips, paths, digest, config.clip_bytes * clips.num_rows)
+
+
+def pack(
+    out: Path, to: Path, config: PackConfig, workers: int = 4, on_shard: Callable[[int, int], None] | None = None
+) -> Packed:
+    """Write the pack of `out` to the folder `to`; the same call again does what is missing.
+
+    Args:
+        on_shard: called with (shards there, shards in all) after each.
+    Raises:
+        InputError: as `plan_pack`; a frame that cannot be read, with its path; `to` holds another pack.
+        DiskFullError: no space left; what is finished is kept.
+    """
+    plan = plan_pack(out, config)
+    _check_target(to, plan)
+    write_json(to / "plan.json", {"version": VERSION, "fingerprint": plan.fingerprint})
+    bounds = range(0, plan.clips.num_rows, config.clips_per_shard)
+    checks: list[list[int]] = []
+    made = 0
+    with ThreadPoolExecutor(workers) as pool:
+        for number, start in enumerate(bounds):
+            sums = to / "shards" / f"{number:05d}.json"
+            if not sums.is_file():
+                clips = plan.paths[start : start + config.clips_per_shard]
+                write_json(sums, _write_shard(to / shard_name(number, config.format), clips, config, pool))
+                made += 1
+            checks.append(json.loads(sums.read_text()))
+            if on_shard is not None:
+                on_shard(number + 1, len(bounds))
+    _write_index(to, out, plan, config, checks)
+    return Packed(plan.clips.num_rows, len(bounds), made, sum(p.stat().st_size for p in (to / "shards").iterdir()))
+
+
+def read_frame(path: Path, size_px: int) -> npt.NDArray[np.uint8]:
+    """One saved frame, squeezed to a square: uint8 (size_px, size_px, 3), red, green, blue.
+
+    Raises:
+        InputError: the file is missing or is no picture.
+    """
+    import cv2
+
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        what = "is no picture" if path.is_file() else "is missing"
+        raise InputError(f"the frame {path} {what}", "Mend the data set: run its build again")
+    small = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(small[:, :, ::-1])
+
+
+def _write_shard(
+    path: Path, clips: Sequence[Sequence[Path]], config: PackConfig, pool: ThreadPoolExecutor
+) -> list[int]:
+    """Write one shard; the CRC-32 of every clip's bytes."""
+
+    def read(paths: Sequence[Path]) -> Frames:
+        return np.stack([read_frame(p, config.size_px) for p in paths])
+
+    if config.format == "uint8":
+        shape = (len(clips), config.n_frames, 3, config.size_px, config.size_px)
+        block = np.empty(shape, np.uint8)
+        for i, frames in enumerate(pool.map(read, clips)):
+            block[i] = frames.transpose(0, 3, 1, 2)
+        buffer = io.BytesIO()
+        np.save(buffer, block)
+        write_bytes(path, buffer.getbuffer())
+        return [zlib.crc32(clip.data) for clip in block]
+    encoded = [[_encoded(frame, config.jpeg_quality) for frame in frames] for frames in pool.map(read, clips)]
+    write_table(path, pa.table({"frames": pa.array(encoded, pa.list_(pa.binary()))}))
+    return [zlib.crc32(b"".join(frames)) for frames in encoded]
+
+
+def _encoded(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
+    import cv2
+
+    _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(rgb[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    content: bytes = jpeg.tobytes()
+    return content
+
+
+def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[Path, ...], ...]:
+    """The wanted frames of every clip, in the order of the clips table."""
+    wanted = {
+        n: saved_positions(n, config.n_frames, config.sampling) for n in pc.unique(clips["n_sampled"]).to_pylist()
+    }
+    row_of = {clip_id: row for row, clip_id in enumerate(clips["clip_id"].to_pylist())}
+    saved = clips["n_sampled"].to_pylist()
+    found: list[dict[int, str]] = [{} for _ in row_of]
+    some = pa.array(sorted({position for positions in wanted.values() for position in positions}), pa.int32())
+    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
+        for batch in file.iter_batches(columns=["clip_id", "position", "path"]):
+            batch = batch.filter(pc.is_in(batch["position"], value_set=some))
+            for clip_id, position, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if clip_id in row_of:
+                    found[row_of[clip_id]][position] = path
+    for clip_id, row in row_of.items():
+        missing = [position for position in wanted[saved[row]] if position not in found[row]]
+        if missing:
+            raise InputError(
+                f"clip {clip_id} has no frame {missing[0]} in {out}/manifests/frames.parquet", "Run its build again"
+            )
+    return tuple(tuple(out / found[row][p] for p in wanted[saved[row]]) for row in range(len(found)))
+
+
+def _check_target(to: Path, plan: Plan) -> None:
+    """Raise InputError where `to` holds something else than this pack."""
+    note = to / "plan.json"
+    if note.is_file():
+        if json.loads(note.read_text()).get("fingerprint") != plan.fingerprint:
+            raise InputError(f"{to} holds a pack of other clips or another preset", "Name another folder with --to")
+    elif to.is_dir() and any(to.iterdir()):
+        raise InputError(f"{to} is not empty and is no pack", "Name another folder with --to")
+
+
+def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: list[list[int]]) -> None:
+    """The index, the classes, and pack.json, which says that the pack is whole."""
+    clips = plan.clips
+    n = clips.num_rows
+    channel: dict[str, str | None] = {}
+    if (out / "manifests" / "videos.parquet").is_file():
+        videos = pq.read_table(out / "manifests" / "videos.parquet", columns=["video_id", "channel"])
+        channel = dict(zip(videos["video_id"].to_pylist(), videos["channel"].to_pylist(), strict=True))
+    columns = {
+        **{name: clips[name] for name in INDEX.names if name in clips.column_names},
+        "channel": pa.array([channel.get(video) for video in clips["video_id"].to_pylist()], pa.string()),
+        "scene_365": scene_categories(out, clips),
+        "shard": pa.array(np.arange(n) // config.clips_per_shard, pa.int32()),
+        "row": pa.array(np.arange(n) % config.clips_per_shard, pa.int32()),
+        "crc32": pa.array([crc for shard in checks for crc in shard], pa.int64()),
+    }
+    write_table(to / "index.parquet", pa.table([columns[name] for name in INDEX.names], schema=INDEX))
+    Classes.of_clips(clips).write(to / "taxonomy.parquet")
+    dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8")) if (out / "dataset.json").is_file() else {}
+    about = {"name": dataset.get("name", out.resolve().name), "n_clips": n, "config": asdict(config)}
+    write_json(to / "pack.json", {"version": VERSION, "fingerprint": plan.fingerprint, **about})
+
+
+def scene_categories(out: Path, clips: pa.Table) -> pa.Array:
+    """(n_clips,) lists of int16: the category of every saved frame of a clip; null where one is not labelled."""
+    row_of = {clip_id: row for row, clip_id in enumerate(clips["clip_id"].to_pylist())}
+    lists: list[list[int | None]] = [[] for _ in row_of]
+    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
+        for batch in file.iter_batches(columns=["clip_id", "scene_top1"]):
+            for clip_id, category in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if clip_id in row_of:
+                    lists[row_of[clip_id]].append(category)
+    return pa.array([None if None in found or not found else found for found in lists], pa.list_(pa.int16()))
