@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .console import plain, printing, stdout
+from .console import printing, stdout
+from .summary import plural
+from .tables import cut, cut_words, fact, figures, leaks, safe
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from cityguessr_data.stats.results import Comparison, Difference, Distribution, Interval, Leakage, LevelStats, Stats
+    from cityguessr_data.stats.comparison import Comparison, Difference
+    from cityguessr_data.stats.results import Distribution, Interval, LevelStats, Stats
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 40
 _LISTED = 8
-_LONGEST_NAME = 60
 _WITH_INTERVALS = 70  # columns: narrower, the tables leave the intervals out
 _WITH_ALL = 54  # columns: narrower, only the two measures of the paper are shown
 _LABEL = 30  # columns of the longest label of Table 1
+_FACT = 13  # columns of the name of a fact
 _DATA_SET = 14  # columns of a data set in Table 1, at least
 
 
@@ -40,7 +42,7 @@ def show_stats(stats: Stats, comparison: Comparison | None = None) -> None:
 def _print(out: Console, stats: Stats, comparison: Comparison | None) -> None:
     from cityguessr_data.stats.results import ROUGH_BELOW
 
-    out.print(f"[bold]{_safe(stats.name)}[/bold]: {_size(stats)}")
+    out.print(f"[bold]{safe(stats.name)}[/bold]: {_size(stats)}")
     out.print()
     out.print(_levels(stats, out.width))
     city = stats.levels["city"]
@@ -50,7 +52,7 @@ def _print(out: Console, stats: Stats, comparison: Comparison | None) -> None:
             out.print(line, highlight=False)
     out.print()
     for name, value in _facts(stats):
-        out.print(_row(name, value))
+        out.print(fact(name, value, _FACT))
     if comparison is not None:
         out.print()
         step = max(1, (out.width - _LABEL - 2) // (_DATA_SET + 2))
@@ -61,7 +63,7 @@ def _print(out: Console, stats: Stats, comparison: Comparison | None) -> None:
         if any(d.rough for d in _shown(comparison).values()):
             out.print(f"~ fewer than {ROUGH_BELOW} classes on a side: too few for such an interval")
     for note in stats.notes:
-        out.print(_row("note", _cut_words(note)))
+        out.print(fact("note", cut_words(note), _FACT))
 
 
 def lorenz_lines(level: LevelStats) -> tuple[str, str]:
@@ -81,9 +83,7 @@ def _bars(values: list[float]) -> str:
 
 
 def _levels(stats: Stats, width: int) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = figures()
     table.add_column("level", no_wrap=True, min_width=len("continent"))
     names = ["classes", "Gini", "Hoover", "effective", "top 10%"][: 5 if width >= _WITH_ALL else 3]
     for name in names:
@@ -92,14 +92,14 @@ def _levels(stats: Stats, width: int) -> Table:
         if level is None:
             table.add_row(name, *["–"] * len(names))
             continue
-        figures = (
+        cells = (
             f"{level.n_classes:,}",
             _interval(level.gini, width),
             _interval(level.hoover, width),
             f"{level.effective_classes.value:,.1f}",
             f"{level.top10_share.value:.0%}",
         )
-        table.add_row(name, *figures[: len(names)])
+        table.add_row(name, *cells[: len(names)])
     return table
 
 
@@ -111,11 +111,11 @@ def _interval(measured: Interval, width: int) -> str:
 
 def _size(stats: Stats) -> str:
     size = stats.size
-    parts = [_many(size.n_clips, "clip")]
+    parts = [plural(size.n_clips, "clip")]
     if size.n_videos is not None:
-        parts.append(_many(size.n_videos, "source video"))
+        parts.append(plural(size.n_videos, "source video"))
     if size.n_frames is not None:
-        parts.append(_many(size.n_frames, "frame"))
+        parts.append(plural(size.n_frames, "frame"))
     if size.hours is not None:
         parts.append(f"{size.hours:,.1f} hours" if size.hours >= 1 else f"{size.hours * 60:.1f} minutes")
     return ", ".join(parts)
@@ -127,21 +127,22 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
 
     size, city = stats.size, stats.levels["city"]
     if size.cities_of_taxonomy is not None:
-        yield "taxonomy", f"{size.cities_of_taxonomy:,} of {_cities(size.taxonomy_cities)}"
+        yield "taxonomy", f"{size.cities_of_taxonomy:,} of {plural(size.taxonomy_cities, 'city', 'cities')}"
     if city is not None:
         spread = city.per_class
         median = f"{spread.median:,.1f}".removesuffix(".0")
         yield "clips/city", f"{spread.low:,.0f} to {spread.high:,.0f}, median {median}, most often {_fullest(spread)}"
     if city is not None and city.few:
-        yield "few", f"{_cities(len(city.few))} with fewer than {_many(stats.few_below, 'clip')}: {_names(city.few)}"
-    if any(level is not None and level.rough and level.gini.low is not None for level in stats.levels.values()):
+        few = plural(len(city.few), "city", "cities")
+        yield "few", f"{few} with fewer than {plural(stats.few_below, 'clip')}: {_names(city.few)}"
+    if any(level is not None and level.rough for level in stats.levels.values()):
         yield "intervals", f"of levels with fewer than {ROUGH_BELOW} classes are too narrow (docs/statistics.md)"
     if (footage := stats.footage) is not None:
         known = ((footage.resolution, "px"), (footage.fps, "frames/s"))
         if parts := [f"{_most(counts)} {unit}" for counts, unit in known if set(counts) - {"unknown"}]:
             yield "frames", ", ".join(parts)
     if (sources := stats.provenance) is not None and sources.one_video_cities:
-        one, names = _cities(len(sources.one_video_cities)), _names(sources.one_video_cities)
+        one, names = plural(len(sources.one_video_cities), "city", "cities"), _names(sources.one_video_cities)
         yield "one video", f"{one} that no split by video covers: {names}"
     if (faces := stats.faces) is not None:
         band = f", {faces.n_in_band:,} from 0.05 to {faces.conf:g} not" if faces.n_in_band else ""
@@ -149,25 +150,13 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
     if (scenes := stats.scenes) is not None:
         yield "scenes", _scene_mix(scenes.overall)
     if (twins := stats.duplicates) is not None:
-        more = f"; too many to compare: {_many(twins.n_unchecked, 'candidate')}" if twins.n_unchecked else ""
-        yield "duplicates", f"{_many(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
+        more = f"; too many to compare: {plural(twins.n_unchecked, 'candidate')}" if twins.n_unchecked else ""
+        yield "duplicates", f"{plural(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
     for leak in stats.leakage:
-        yield "leaks", f"split {_cut(leak.split)}: of {_many(leak.n_test, 'test clip')}, {_leaks(leak)}"
+        yield "leaks", f"split {cut(leak.split)}: {leaks(leak)}"
     for name, why in stats.blank.items():
         if name in stats.levels or stats.kind == "dataset":
-            yield f"no {name}", _cut_words(why)
-
-
-def _leaks(leak: Leakage) -> str:
-    """What train has of the test clips; None where the data cannot tell."""
-    counts = {
-        "their source video": leak.n_same_video,
-        "their channel": leak.n_same_channel,
-        "the clip next to them": leak.n_adjacent,
-        "a near-duplicate": leak.n_duplicate,
-    }
-    shares = [f"{n / leak.n_test:.1%} have {what}" for what, n in counts.items() if n is not None]
-    return f"{', '.join(shares)} in train" if shares else "none has a known source"
+            yield f"no {name}", cut_words(why)
 
 
 def _scene_mix(shares: tuple[float, ...]) -> str:
@@ -187,16 +176,8 @@ def _most(counts: object) -> str:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    shown = ", ".join(_cut(name) for name in names[:_LISTED])
+    shown = ", ".join(cut(name) for name in names[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
-
-
-def _many(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def _cities(n: int) -> str:
-    return f"{n:,} city" if n == 1 else f"{n:,} cities"
 
 
 def _fullest(spread: Distribution) -> str:
@@ -208,12 +189,10 @@ def _fullest(spread: Distribution) -> str:
 
 def _table1(comparison: Comparison, start: int, end: int) -> Table:
     """The data sets `start` to `end`, and the whole labels of the rows."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = figures()
     table.add_column("compared", no_wrap=True, min_width=max(len(name) for name, _ in comparison.rows))
     for name in comparison.names[start:end]:
-        table.add_column(_safe(name), justify="right", overflow="fold")
+        table.add_column(safe(name), justify="right", overflow="fold")
     for name, values in comparison.rows:
         table.add_row(name, *values[start:end])
     return table
@@ -225,10 +204,8 @@ def _shown(comparison: Comparison) -> dict[tuple[str, str, str], Difference]:
 
 
 def _differences(comparison: Comparison, width: int) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(f"minus {_safe(comparison.names[0])}", overflow="fold")
+    table = figures()
+    table.add_column(f"minus {safe(comparison.names[0])}", overflow="fold")
     table.add_column("level", no_wrap=True, min_width=len("continent"))
     for name in ("Gini", "Hoover"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -237,7 +214,7 @@ def _differences(comparison: Comparison, width: int) -> Table:
         for level in ("city", "state", "country", "continent"):
             gini, hoover = (shown.get((other, level, measure)) for measure in ("gini", "hoover"))
             if gini is not None and hoover is not None:
-                table.add_row(_safe(other), level, _signed(gini, width), _signed(hoover, width))
+                table.add_row(safe(other), level, _signed(gini, width), _signed(hoover, width))
     return table
 
 
@@ -246,32 +223,3 @@ def _signed(difference: Difference, width: int) -> str:
     if change.low is None or change.high is None or width < _WITH_INTERVALS:
         return f"{mark}{change.value:+z.2f}"
     return f"{mark}{change.value:+z.2f} ({change.low:+z.2f} to {change.high:+z.2f})"
-
-
-def _row(name: str, value: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(width=13)
-    table.add_column()
-    table.add_row(Text(name, style="bold"), Text(plain(value), overflow="fold"))
-    return table
-
-
-def _cut(name: str) -> str:
-    """A name from outside on one line, cut where it is very long."""
-    name = plain(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _cut_words(text: str) -> str:
-    """A sentence with its long words cut: they are names from outside."""
-    return re.sub(rf"\S{{{_LONGEST_NAME + 1},}}", lambda found: _cut(found[0]), plain(text))
-
-
-def _safe(name: str) -> str:
-    """A name from outside for rich: no control characters, no markup, not too long."""
-    from rich.markup import escape
-
-    return escape(_cut(name))

@@ -37,9 +37,9 @@ def span(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def plural(n: int, noun: str) -> str:
-    """A count with its noun: `1 clip`, `2 clips`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def plural(n: int, noun: str, more: str = "") -> str:
+    """A count with its noun: `1 clip`, `2,000 clips`; `more` for nouns that do not take an s."""
+    return f"{n:,} {noun if n == 1 else more or noun + 's'}"
 
 
 def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_scenes_off: bool = True) -> None:

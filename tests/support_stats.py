@@ -9,12 +9,11 @@ import numpy as np
 
 from cityguessr_data.core.taxonomy import Taxonomy
 from cityguessr_data.core.types import LEVELS, Level
+from cityguessr_data.stats.comparison import Comparison, Difference
 from cityguessr_data.stats.distribution import describe
 from cityguessr_data.stats.inequality import MEASURES, lorenz
 from cityguessr_data.stats.results import (
     ClassCount,
-    Comparison,
-    Difference,
     Distribution,
     DuplicatePair,
     Duplicates,

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..console import command, plain, print_json, stdout
+from ..console import command, print_json, stdout
+from ..summary import plural
+from ..tables import fact, figures, leaks, safe, share
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from cityguessr_data.splits.config import SplitConfig
-    from cityguessr_data.splits.results import MadeSplit, SplitResult
+    from cityguessr_data.splits.results import SplitResult
 
 _LISTED = 8
+_FACT = 10  # columns of the name of a fact
 
 
 class By(StrEnum):
@@ -69,15 +72,15 @@ def _as_json(out: Path, config: SplitConfig, result: SplitResult) -> dict[str, A
 
 def _show(out: Path, config: SplitConfig, result: SplitResult) -> None:
     console = stdout()
-    of = "" if config.by == "clip" else f" of {_counted(result.n_sources, result.noun)}"
-    cities = "1 city" if result.n_cities == 1 else f"{result.n_cities:,} cities"
-    clips = _counted(result.n_clips, "clip")
-    console.print(f"[bold]{_safe(config.base_name)}[/bold]: {clips}{of} in {cities}, seed {result.seed}")
+    of = "" if config.by == "clip" else f" of {plural(result.n_sources, result.noun)}"
+    cities = plural(result.n_cities, "city", "cities")
+    clips = plural(result.n_clips, "clip")
+    console.print(f"[bold]{safe(config.base_name)}[/bold]: {clips}{of} in {cities}, seed {result.seed}")
     console.print()
     console.print(_parts(result) if config.folds is None else _folds(result))
     console.print()
     for label, value in _facts(out, config, result):
-        console.print(_row(label, value))
+        console.print(fact(label, value, _FACT))
 
 
 def _parts(result: SplitResult) -> Table:
@@ -98,7 +101,7 @@ def _folds(result: SplitResult) -> Table:
     table = _table("fold", "test clips", "share", f"{result.noun}s", "cities", "same video", "channel", "next clip")
     for fold, made in enumerate(result.splits):
         size, leak = made.parts["test"], made.leakage
-        shares = [_share(n, leak.n_test) for n in (leak.n_same_video, leak.n_same_channel, leak.n_adjacent)]
+        shares = [share(n, leak.n_test) for n in (leak.n_same_video, leak.n_same_channel, leak.n_adjacent)]
         whole = f"{size.n_clips / result.n_clips:.1%}"
         table.add_row(str(fold), f"{size.n_clips:,}", whole, f"{size.n_sources:,}", f"{size.n_cities:,}", *shares)
     return table
@@ -108,20 +111,20 @@ def _facts(out: Path, config: SplitConfig, result: SplitResult) -> Iterator[tupl
     """The lines under the table: what a reader must know of the split, and where it is."""
     yield from _gaps(result)
     if config.folds is None:
-        yield "leaks", _leaks(result.splits[0])
+        yield "leaks", leaks(result.splits[0].leakage)
     else:
         yield "leaks", "shares of a fold's test clips whose source video, channel or neighbouring clip is in train"
     yield "duplicates", f"not looked for here: `cgtool stats {out}` counts the near-duplicates in train"
     if config.by == "clip" and config.folds is None:
         yield "rounding", "per city to the nearest clip, halves up; how the paper rounds is not known"
     if result.n_videos_without_channel:
-        lone = _counted(result.n_videos_without_channel, "video")
+        lone = plural(result.n_videos_without_channel, "video")
         yield "no channel", f"{lone} of unknown channel, each taken as a channel of its own"
     if result.n_kept and any(made.action == "replaced" for made in result.splits):
         new = result.n_sources - result.n_kept
-        yield "kept", f"{_counted(result.n_kept, result.noun)} had a part and kept it, {new:,} are new"
+        yield "kept", f"{plural(result.n_kept, result.noun)} had a part and kept it, {new:,} are new"
     if result.n_merged:
-        yield "merged", f"{_counted(result.n_merged, result.noun)} had clips in several parts and went to test or val"
+        yield "merged", f"{plural(result.n_merged, result.noun)} had clips in several parts and went to test or val"
     actions = sorted({made.action for made in result.splits})
     files = config.base_name if config.folds is None else f"{config.base_name}-fold0 to {config.folds - 1}"
     yield "file" if config.folds is None else "files", f"{out}/splits/{files}.parquet: {', '.join(actions)}"
@@ -140,50 +143,9 @@ def _gaps(result: SplitResult) -> Iterator[tuple[str, str]]:
         yield f"no {part}", f"{', '.join(names[:_LISTED])}{more}: {reason}"
 
 
-def _leaks(made: MadeSplit) -> str:
-    leak = made.leakage
-    counts = {
-        "their source video": leak.n_same_video,
-        "their channel": leak.n_same_channel,
-        "the clip next to them": leak.n_adjacent,
-    }
-    shares = [f"{_share(n, leak.n_test)} have {what}" for what, n in counts.items() if n is not None]
-    if not shares:
-        return "not known: the source of the clips is not"
-    return f"of {_counted(leak.n_test, 'test clip')}, {', '.join(shares)} in train"
-
-
-def _share(n: int | None, of: int) -> str:
-    return "–" if n is None else "none" if n == 0 else f"{n / of:.1%}"
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = figures()
     table.add_column(columns[0])
     for name in columns[1:]:
         table.add_column(name, justify="right")
     return table
-
-
-def _row(name: str, value: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(width=10)
-    table.add_column()
-    table.add_row(Text(name, style="bold"), Text(plain(value), overflow="fold"))
-    return table
-
-
-def _safe(text: str) -> str:
-    """Outside text for rich: no control characters, no markup."""
-    from rich.markup import escape
-
-    return escape(plain(text))

@@ -32,13 +32,11 @@ INDEX = pa.schema(
         pa.field("country", pa.string(), nullable=False),
         pa.field("continent", pa.string(), nullable=False),
         pa.field("scene_soft", pa.list_(pa.float32())),
-        pa.field("scene_365", pa.list_(pa.int16())),
         pa.field("shard", pa.int32(), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("crc32", pa.int64(), nullable=False),
     ]
 )
-"""`scene_365`: the most probable Places365 category of every saved frame, for 365 scene classes; null when off."""
 
 
 @dataclass(frozen=True)

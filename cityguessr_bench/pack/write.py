@@ -194,7 +194,6 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
     columns = {
         **{name: clips[name] for name in INDEX.names if name in clips.column_names},
         "channel": pa.array([channel.get(video) for video in clips["video_id"].to_pylist()], pa.string()),
-        "scene_365": scene_categories(out, clips),
         "shard": pa.array(np.arange(n) // config.clips_per_shard, pa.int32()),
         "row": pa.array(np.arange(n) % config.clips_per_shard, pa.int32()),
         "crc32": pa.array([crc for shard in checks for crc in shard], pa.int64()),
@@ -204,15 +203,3 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
     dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8")) if (out / "dataset.json").is_file() else {}
     about = {"name": dataset.get("name", out.resolve().name), "n_clips": n, "config": asdict(config)}
     write_json(to / "pack.json", {"version": VERSION, "fingerprint": plan.fingerprint, **about})
-
-
-def scene_categories(out: Path, clips: pa.Table) -> pa.Array:
-    """(n_clips,) lists of int16: the category of every saved frame of a clip; null where one is not labelled."""
-    row_of = {clip_id: row for row, clip_id in enumerate(clips["clip_id"].to_pylist())}
-    lists: list[list[int | None]] = [[] for _ in row_of]
-    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
-        for batch in file.iter_batches(columns=["clip_id", "scene_top1"]):
-            for clip_id, category in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if clip_id in row_of:
-                    lists[row_of[clip_id]].append(category)
-    return pa.array([None if None in found or not found else found for found in lists], pa.list_(pa.int16()))

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..core.places365 import SCENE_CLASSES
 from ..core.types import LEVELS
+from .comparison import Comparison
 from .inequality import MEASURES
-from .results import Comparison, LevelStats, Stats
+from .results import LevelStats, Stats
 
 _BLANK = {"value": None, "low": None, "high": None}
 

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..core.types import LEVELS
+from ..core.types import LEVELS, Level
 from .inequality import MEASURES
 from .intervals import difference
-from .results import ROUGH_BELOW, Comparison, Difference, Stats
+from .results import ROUGH_BELOW, Interval, Stats
 
 UNKNOWN = "not known"
 _LEVEL_ROWS = {"city": "cities", "state": "states/provinces", "country": "countries", "continent": "continents"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One measure of another data set minus that of the first, at one level, with its interval."""
+
+    level: Level
+    measure: str
+    other: str
+    """Name of the other data set."""
+    change: Interval
+    rough: bool
+    """Whether one of the two has fewer classes than ROUGH_BELOW."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several data sets side by side."""
+
+    names: tuple[str, ...]
+    """Unique; the first is the one that the others are compared with."""
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    """Rows of the paper's Table 1: (what, one text a data set); `not known` where the data does not say."""
+    differences: tuple[Difference, ...]
 
 
 def compare(first: Stats, others: Sequence[Stats]) -> Comparison:

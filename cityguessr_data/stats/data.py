@@ -35,17 +35,17 @@ class Data:
     n_cities_covered: int
     """Cities of the taxonomy among them, of `n_taxonomy_cities`."""
     n_taxonomy_cities: int
-    clips: pa.Table | None
-    """The columns of contract 4 that the table has, at least clip_id and city; None for a counts table."""
-    videos: pa.Table | None
-    frames: Path | None
-    """Read in a stream, for it can be of any size."""
-    faces: Path | None
-    splits: tuple[Path, ...]
-    conf: float
-    """The score from which a face was blurred."""
     notes: tuple[str, ...]
     """What a reader must know."""
+    clips: pa.Table | None = None
+    """The columns of contract 4 that the table has, at least clip_id and city; None for a counts table."""
+    videos: pa.Table | None = None
+    frames: Path | None = None
+    """Read in a stream, for it can be of any size."""
+    faces: Path | None = None
+    splits: tuple[Path, ...] = ()
+    conf: float = PAPER_CONF
+    """The score from which a face was blurred."""
 
 
 def read_data(path: Path, gazetteer: Gazetteer, splits: Sequence[Path] = ()) -> Data:
@@ -68,7 +68,7 @@ def read_data(path: Path, gazetteer: Gazetteer, splits: Sequence[Path] = ()) -> 
             raise InputError(f"{path} counts clips and does not name them: a split says nothing of it", "Leave it out")
         return _read_counts(path, gazetteer)
     if {"clip_id", "city"} <= set(columns):
-        return _of_clips(path.stem, "clips", path, gazetteer, splits=tuple(splits))
+        return replace(_read_clips(path.stem, "clips", path, gazetteer), splits=tuple(splits))
     hint = " (is the separator a comma?)" if len(columns) == 1 and set(columns[0]) & set(";\t|") else ""
     raise InputError(
         f"{path} has neither the columns city and count nor clip_id and city; it has {', '.join(columns)}{hint}",
@@ -91,11 +91,9 @@ def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> 
     videos = None
     if (manifests / "videos.parquet").is_file():
         videos = _parquet(manifests / "videos.parquet", "videos", required=TABLES["videos"].names)
-    data = _of_clips(
-        str(dataset.get("name") or out.resolve().name),
-        "dataset",
-        manifests / "clips.parquet",
-        gazetteer,
+    name = str(dataset.get("name") or out.resolve().name)
+    data = replace(
+        _read_clips(name, "dataset", manifests / "clips.parquet", gazetteer),
         videos=videos,
         frames=_if_file(manifests / "frames.parquet"),
         faces=_if_file(manifests / "faces.parquet"),
@@ -107,48 +105,37 @@ def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> 
     return replace(data, notes=(note, *data.notes)) if behind else data
 
 
-def _of_clips(name: str, kind: Kind, path: Path, gazetteer: Gazetteer, **parts: Any) -> Data:
+def _read_clips(name: str, kind: Kind, path: Path, gazetteer: Gazetteer) -> Data:
     clips = _clips_table(path, kind)
     cities, notes = cities_of_clips(clips, gazetteer)
-    unused = [c for c in _columns_of(path) if c not in clips.column_names]
-    if unused:
-        notes.append(f"columns not used: {', '.join(unused)}")
-    return Data(
-        name=name,
-        kind=kind,
-        cities=cities,
-        n_cities_covered=gazetteer.covered([city.names for city in cities if city.n_clips]),
-        n_taxonomy_cities=gazetteer.n_cities,
-        clips=clips,
-        videos=parts.get("videos"),
-        frames=parts.get("frames"),
-        faces=parts.get("faces"),
-        splits=parts.get("splits", ()),
-        conf=parts.get("conf", PAPER_CONF),
-        notes=tuple(notes),
-    )
+    columns = _columns_of(path)
+    return replace(_of_cities(name, kind, cities, notes, columns, clips.column_names, gazetteer), clips=clips)
 
 
 def _read_counts(path: Path, gazetteer: Gazetteer) -> Data:
     optional = (*LEVELS[1:], "lat", "lon")
     table = read_table(path, ("city", "count"), optional, parquet=True)
     cities, notes = cities_of_counts(table, gazetteer, str(path))
-    unused = [c for c in table.columns if c not in ("city", "count", *optional)]
-    if unused:
-        notes.append(f"columns not used: {', '.join(unused)}")
+    return _of_cities(path.stem, "counts", cities, notes, table.columns, ("city", "count", *optional), gazetteer)
+
+
+def _of_cities(
+    name: str,
+    kind: Kind,
+    cities: tuple[City, ...],
+    notes: list[str],
+    columns: Sequence[str],
+    used: Sequence[str],
+    gazetteer: Gazetteer,
+) -> Data:
+    unused = [column for column in columns if column not in used]
     return Data(
-        name=path.stem,
-        kind="counts",
+        name=name,
+        kind=kind,
         cities=cities,
         n_cities_covered=gazetteer.covered([city.names for city in cities if city.n_clips]),
         n_taxonomy_cities=gazetteer.n_cities,
-        clips=None,
-        videos=None,
-        frames=None,
-        faces=None,
-        splits=(),
-        conf=PAPER_CONF,
-        notes=tuple(notes),
+        notes=(*notes, f"columns not used: {', '.join(unused)}") if unused else tuple(notes),
     )
 
 

@@ -285,27 +285,3 @@ class Stats:
     """Name of a level or section -> why it is empty."""
     notes: tuple[str, ...]
     """What a reader must know before trusting the numbers, one sentence each."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One measure of another data set minus that of the first, at one level, with its interval."""
-
-    level: Level
-    measure: str
-    other: str
-    """Name of the other data set."""
-    change: Interval
-    rough: bool
-    """Whether one of the two has fewer classes than ROUGH_BELOW."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Several data sets side by side."""
-
-    names: tuple[str, ...]
-    """Unique; the first is the one that the others are compared with."""
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """Rows of the paper's Table 1: (what, one text a data set); `not known` where the data does not say."""
-    differences: tuple[Difference, ...]

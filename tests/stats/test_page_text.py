@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from cityguessr_data.stats.comparison import Comparison, Difference
 from cityguessr_data.stats.distribution import describe
 from cityguessr_data.stats.page.charts.histogram import bins, fullest_bin
 from cityguessr_data.stats.page.page import page, write_page
 from cityguessr_data.stats.page.sections.comparison import comparison
 from cityguessr_data.stats.page.sections.evenness import evenness
 from cityguessr_data.stats.page.words import interval, number, percent, place, plain, search_key, short
-from cityguessr_data.stats.results import Comparison, Difference, Interval
+from cityguessr_data.stats.results import Interval
 from tests.support_page import READY, Visitor, until
 from tests.support_stats import HOSTILE, counts_only, hostile
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.atomic import write_bytes
-from ..results import Comparison, Stats
+from ..comparison import Comparison
+from ..results import Stats
 from .blocks import Section
 from .charts import ranked, world
 from .drawing import vega_lite_version

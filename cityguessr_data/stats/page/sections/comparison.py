@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....core.types import LEVELS, Level
-from ...results import ROUGH_BELOW, Comparison, Difference, LevelStats, Stats
+from ...comparison import Comparison, Difference
+from ...results import ROUGH_BELOW, LevelStats, Stats
 from ..blocks import Chart, Part, Plot, Row, Section, Select, Table, num, text
 from ..charts.lorenz import Curve, height_at, keys, lorenz
 from ..charts.whiskers import MEASURE_KEYS, Dot, whiskers
