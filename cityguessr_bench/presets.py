@@ -1,0 +1,62 @@
+"""The presets: the paper as its text has it, as its released code does, as one would do it today, and a tiny one.
+
+docs/choices.md says for every setting where paper and released code differ, and why each preset is as it is.
+"""
+
+from __future__ import annotations
+
+from cityguessr_data.core.errors import InputError
+
+from .run_config import RANDOM, DataConfig, NetworkConfig, RunConfig, TextConfig, TrainConfig
+
+PRESETS: dict[str, RunConfig] = {
+    "paper": RunConfig(
+        data=DataConfig(frames=15, stored_frames=15),
+        train=TrainConfig(watch="test"),
+    ),
+    "authors": RunConfig(
+        data=DataConfig(sampling="authors"),
+        network=NetworkConfig(ffn_t_layers=2, normalise=False),
+        train=TrainConfig(epochs=12, tla_reduction="sum", watch="test", report="best"),
+    ),
+    "improved": RunConfig(
+        train=TrainConfig(
+            optimiser="adamw",
+            lr=5e-5,
+            weight_decay=0.05,
+            schedule="cosine",
+            warmup=0.05,
+            grad_clip=1.0,
+            augment="light",
+            precision="bf16",
+            watch="val",
+            report="best",
+        ),
+    ),
+    "tiny": RunConfig(
+        data=DataConfig(frames=8, stored_frames=32, size_px=112),
+        network=NetworkConfig(weights=RANDOM, hidden=192, layers=4, heads=3),
+        text=TextConfig(encoder="minilm"),
+        train=TrainConfig(
+            epochs=200,
+            batch=16,
+            optimiser="adamw",
+            weight_decay=0.05,
+            schedule="cosine",
+            warmup=0.05,
+            grad_clip=1.0,
+            augment="light",
+        ),
+    ),
+}
+
+
+def preset(name: str) -> RunConfig:
+    """A preset by its name.
+
+    Raises:
+        InputError: no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}", f"Give one of: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,306 @@
+"""What a run is told: data, network, text encoder, training. Typed, checked, read from presets, TOML and `--set`.
+
+No torch here: the command line prints and checks settings without it. Every value is a number, a text or a switch, so
+that a configuration survives TOML and JSON; the presets are in presets.py, and docs/choices.md says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.types import Level
+
+from .models.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig, widths_of
+from .pack.layout import Format, PackConfig
+from .pack.sampling import Sampling
+
+RANDOM = "random"
+"""As `network.weights`: no checkpoint, random weights."""
+Part = Literal["train", "val", "test"]
+Watch = Literal["none", "val", "test"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pixels of a clip the model sees."""
+
+    frames: int = 16
+    """Frames of a clip that go into the model."""
+    stored_frames: int = 16
+    """Frames of a clip in the pack, a multiple of `frames`. Of more than `frames`, training draws one out of each equal
+    stretch, anew in every epoch; evaluation takes the first of each stretch."""
+    size_px: int = 224
+    """Side of a frame; its picture is squeezed to a square (paper and released code)."""
+    sampling: Sampling = "uniform"
+    """Which of the saved frames: see pack/sampling.py."""
+    format: Format = "uint8"
+    """How the pack stores them: `uint8`, or `jpeg` (a tenth of the bytes, and slightly other pixels)."""
+
+    @property
+    def pack(self) -> PackConfig:
+        """The pack that such a run needs."""
+        return PackConfig(self.stored_frames, self.size_px, self.sampling, self.format)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network but for its widths, which follow the data's classes and the text encoder."""
+
+    weights: str = "MCG-NJU/videomae-small-finetuned-kinetics"
+    """Where the backbone starts: a hub id, a local folder, or `random`. A checkpoint's config.json has the last word on
+    hidden, layers, heads, mlp_ratio, patch_px and tubelet."""
+    hidden: int = 384
+    layers: int = 12
+    heads: int = 6
+    mlp_ratio: int = 4
+    patch_px: int = 16
+    tubelet: int = 2
+    final_norm: bool = False
+    scenes: bool = True
+    """The scene branch (paper 4.3). Without any scene label in the data it is left out, and the run says so."""
+    n_scenes: int = 16
+    tla: bool = True
+    """TextLabel Alignment (paper 4.4)."""
+    ffn_t_layers: int = 3
+    normalise: bool = True
+    """Subtract ImageNet's mean and divide by its standard deviation; else pixels are only scaled to [0, 1]."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time, the same result."""
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Where the targets of TextLabel Alignment come from."""
+
+    encoder: str = "clip"
+    """clip, bert, gpt2, opt, minilm, a hub id or a folder; d_t follows it."""
+    strategy: Literal["all", "city"] = "all"
+    """Mean over the names at the four levels, or the city's name alone."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How weights are found."""
+
+    epochs: int = 10
+    batch: int = 12
+    """Clips of a step, over all processes together."""
+    optimiser: Literal["adam", "adamw"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    """Of AdamW; not applied to biases and norms."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: float = 0.0
+    """Share of all steps in which the rate rises from 0."""
+    grad_clip: float = 0.0
+    """Longest gradient, by its norm; 0: not clipped."""
+    augment: Literal["none", "light"] = "none"
+    """`light`: crop, brightness, contrast and colour balance, the same for all frames of a clip. Never a flip: the side
+    of the road is a cue."""
+    tla_reduction: Literal["mean", "sum"] = "mean"
+    """Of L_TLA over the batch."""
+    precision: Precision = "fp32"
+    compile: bool = False
+    """torch.compile on the model."""
+    watch: Watch = "none"
+    """The part of the split that is scored after every epoch."""
+    report: Literal["last", "best"] = "last"
+    """Which weights `evaluate` takes: those of the last epoch, or of the best city top-1 on the watched part."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's numbers, but for the data itself.
+
+    Raises:
+        InputError: a value that no run can be made from; the message names the setting.
+    """
+
+    model: str = "cityguessr"
+    """A name of the registry (models/)."""
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        for section in dataclasses.fields(self)[1:]:
+            part = getattr(self, section.name)
+            for name, kind in typing.get_type_hints(type(part)).items():
+                _check_value(f"{section.name}.{name}", getattr(part, name), kind)
+        data, train = self.data, self.train
+        _check(data.stored_frames % data.frames == 0, "data.stored_frames", "must be a multiple of data.frames")
+        _check(
+            data.sampling == "uniform" or data.stored_frames == data.frames == 16,
+            "data.sampling",
+            "takes 16 frames when it is authors: set data.frames and data.stored_frames to 16",
+        )
+        for name in ("epochs", "batch", "lr"):
+            _check(getattr(train, name) > 0, f"train.{name}", "must be over 0")
+        for name in ("weight_decay", "grad_clip"):
+            _check(getattr(train, name) >= 0, f"train.{name}", "cannot be negative")
+        _check(0 <= train.warmup < 1, "train.warmup", "is a share of the steps, from 0 to below 1")
+        _check(train.seed >= 0, "train.seed", "cannot be negative")
+        _check(
+            train.report == "last" or train.watch != "none",
+            "train.report",
+            "can be best only when train.watch is val or test",
+        )
+
+    def model_config(self, n_classes: Mapping[Level, int], d_t: int, *, scenes: bool) -> ModelConfig:
+        """The network's settings for a data set.
+
+        Args:
+            n_classes: classes by level.
+            d_t: width of the text encoder's vectors; not looked at without TLA.
+            scenes: whether the data has scene labels.
+        Raises:
+            InputError: settings that do not fit together.
+        """
+        own = {
+            spec.name: getattr(self.network, spec.name)
+            for spec in dataclasses.fields(NetworkConfig)
+            if spec.name not in ("weights", "normalise", "scenes")
+        }
+        widths: dict[str, Any] = dict(widths_of(n_classes))
+        return ModelConfig(
+            **widths | own,
+            scenes=self.network.scenes and scenes,
+            d_t=d_t,
+            frames=self.data.frames,
+            size_px=self.data.size_px,
+            mean=IMAGENET_MEAN if self.network.normalise else None,
+            std=IMAGENET_STD if self.network.normalise else None,
+        )
+
+    def changed(self, settings: Mapping[str, Any], source: str) -> Self:
+        """A copy with some settings replaced.
+
+        Args:
+            settings: nested tables as a TOML file gives them, e.g. {"train": {"lr": 1e-4}}.
+            source: what messages call them, e.g. the file's name.
+        Raises:
+            InputError: an unknown setting, with the known ones, or a value that does not fit.
+        """
+        made: dict[str, Any] = {}
+        for name, value in settings.items():
+            if name == "model":
+                made[name] = value
+                continue
+            part = getattr(self, name, None)
+            if not dataclasses.is_dataclass(part) or not isinstance(value, Mapping):
+                known = ", ".join(("model", *(f"[{spec.name}]" for spec in dataclasses.fields(self)[1:])))
+                raise InputError(f"{source}: {name!r} is no setting of a run", f"There are: {known}")
+            fields = {spec.name for spec in dataclasses.fields(part)}
+            if unknown := sorted(set(value) - fields):
+                raise InputError(
+                    f"{source}: {name}.{unknown[0]} is no setting of a run",
+                    f"[{name}] has: {', '.join(sorted(fields))}",
+                )
+            hints = typing.get_type_hints(type(part))
+            fitting = {k: float(v) if hints[k] is float and type(v) is int else v for k, v in value.items()}
+            made[name] = dataclasses.replace(part, **fitting)  # type: ignore[type-var]
+        return dataclasses.replace(self, **made)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], source: str) -> Self:
+        """From what `to_dict` gives; settings that are not there have their default.
+
+        Raises:
+            InputError: as `changed`.
+        """
+        return cls().changed(settings, source)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file.
+
+    Raises:
+        InputError: no such file, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror}", "Name a TOML file") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise InputError(
+            f"{path} is not a TOML file ({exc})", "Mend it, or start from what --show-config prints"
+        ) from exc
+
+
+def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Settings of `--set train.lr=1e-4`: a value is TOML, and a word without quotes is a text.
+
+    Raises:
+        InputError: not of the form section.name=value.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not equals or not section or (not key and name.strip() != "model"):
+            raise InputError(f"--set {assignment}: expected section.name=value", "For example: --set train.lr=1e-4")
+        if dot:
+            settings.setdefault(section, {})[key] = _value(value.strip())
+        else:
+            settings[section] = _value(value.strip())
+    return settings
+
+
+def to_toml(config: RunConfig) -> str:
+    """The whole configuration as TOML; `read_toml` of it gives the same."""
+    lines = [f"model = {_toml(config.model)}"]
+    for spec in dataclasses.fields(config)[1:]:
+        part = getattr(config, spec.name)
+        lines += ["", f"[{spec.name}]"]
+        lines += [f"{s.name} = {_toml(getattr(part, s.name))}" for s in dataclasses.fields(part)]
+    return "\n".join(lines) + "\n"
+
+
+def _check(holds: bool, name: str, rule: str) -> None:
+    if not holds:
+        raise InputError(f"{name} {rule}", "Mend the preset, the file or --set")
+
+
+def _check_value(name: str, value: Any, hint: Any) -> None:
+    if typing.get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise InputError(f"{name} is {value!r}", f"Give one of: {', '.join(get_args(hint))}")
+        return
+    if type(value) is not hint:
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]
+        raise InputError(f"{name} is {value!r}", f"Give {kind}")
+    if hint is float and value != value:
+        raise InputError(f"{name} is not a number", "Give a number")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = "".join(
+            c if c.isprintable() else f"\\u{ord(c):04x}" for c in value.replace("\\", "\\\\").replace('"', '\\"')
+        )
+        return f'"{escaped}"'
+    return repr(value)
