@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import build, cache, demo, doctor, split, stats, status, weights
+from .commands import bench, build, cache, demo, doctor, split, stats, status, weights
 
 app = typer.Typer(
     name="cgtool",
@@ -47,6 +47,7 @@ app.command("build-dataset")(build.build_dataset)
 app.command("status")(status.status)
 app.command("stats")(stats.stats)
 app.command("split")(split.split)
+app.add_typer(bench.app, name="bench")
 app.add_typer(cache.app, name="cache")
 app.add_typer(weights.app, name="weights")
 

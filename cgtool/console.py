@@ -130,8 +130,8 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
 def _debug_line(function: Callable[..., Any]) -> str:
     """How to type a command with --debug, which stands before its name."""
     name = function.__name__.strip("_").replace("_", "-")
-    group = function.__module__.rpartition(".")[2]
-    return f"cgtool --debug {f'{group} ' if group in ('cache', 'weights') else ''}{name} ..."
+    group = function.__module__.rpartition(".")[2].partition("_")[0]
+    return f"cgtool --debug {f'{group} ' if group in ('bench', 'cache', 'weights') else ''}{name} ..."
 
 
 def _abandon_stdout() -> None:

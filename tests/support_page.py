@@ -1,11 +1,15 @@
-"""Opens pages of statistics in a real browser, and reads off what it drew."""
+"""Opens pages in a real browser, and reads off what it drew."""
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cityguessr_data.stats.page.page import write_page
 from cityguessr_data.stats.results import Stats
@@ -13,6 +17,19 @@ from tests.support_stats import compared
 
 READY = "html[data-drawn]"
 """There once every plot is drawn."""
+_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Headless Chromium; the tests that need it are skipped where there is none."""
+    sync = pytest.importorskip("playwright.sync_api", reason="the page is opened by playwright: pip install playwright")
+    if _CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH (a failure where CGTOOL_NO_SKIP is set)")
+    with sync.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 class Visitor:
@@ -26,6 +43,10 @@ class Visitor:
     def __call__(self, stats: Stats, others: tuple[Stats, ...] = (), width: int = 1280, scheme: str = "light") -> Any:
         path = self.folder / f"{len(self.tabs)}.html"
         write_page(stats, compared(stats, others) if others else None, others, path)
+        return self.open(path, width, scheme)
+
+    def open(self, path: Path, width: int = 1280, scheme: str = "light") -> Any:
+        """The page once it is drawn."""
         tab = self.browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.tabs.append(tab)
         tab.on("console", lambda message: self.faults.append(f"console {message.type}: {message.text}"))

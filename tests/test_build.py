@@ -265,7 +265,7 @@ def test_strict_blur_fills_in_and_grows(tmp_path: Path, face_film: Path, detecto
 def test_two_workers_give_the_same_frames_as_one(built: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = built
     again = folder / "again"
-    done = cgtool("build-dataset", folder / "sources.csv", "--out", again, *SHORT, "--workers", "2")
+    done = cgtool("build-dataset", folder / "sources.csv", "--out", again, *SHORT, "--workers", "2", fresh=True)
     assert done.returncode == 0, done.stderr
     assert tree_digest(again) == tree_digest(folder / "out")
 

@@ -70,6 +70,8 @@ class ModelConfig:
     """Per channel (R, G, B) of pixels in [0, 1]; None with `std` None: pixels are only scaled to [0, 1]."""
     std: Triple | None = IMAGENET_STD
     """Per channel, as `mean`."""
+    local_contrast: bool = False
+    """In place of `mean` and `std`, those of each pixel's surroundings in its frame and channel (pixels.py)."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """How the backbone computes attention; the result is the same up to rounding."""
     checkpointing: bool = False
@@ -91,6 +93,7 @@ class ModelConfig:
         _check(self.ffn_t_layers in (2, 3), f"ffn_t_layers is {self.ffn_t_layers}, and can be 2 or 3")
         _check(self.attention in ("sdpa", "eager"), f"attention is {self.attention!r}, and can be sdpa or eager")
         _check((self.mean is None) == (self.std is None), "only one of mean and std is given")
+        _check(not self.local_contrast or self.mean is None, "local_contrast takes the place of mean and std")
         for triple in (self.mean, self.std):
             _check(triple is None or len(triple) == 3, "mean and std have one number for each of R, G and B")
         _check(self.std is None or min(self.std) > 0, f"std is {self.std}, and every number must be over 0")

@@ -83,6 +83,12 @@ class Pack:
         rows = self.index["scene_soft"].to_pylist()
         return np.array([[np.nan] * 16 if row is None else row for row in rows], np.float32).reshape(-1, 16)
 
+    @cached_property
+    def has_scenes(self) -> npt.NDArray[np.bool_]:
+        """(n_clips,): which clips have a scene label."""
+        labelled: npt.NDArray[np.bool_] = ~np.isnan(self.scene_soft[:, 0])
+        return labelled
+
     def clip(self, place: int) -> npt.NDArray[np.uint8]:
         """The frames of one clip: uint8 (T, 3, H, W), red, green, blue.
 

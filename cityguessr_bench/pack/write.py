@@ -27,6 +27,7 @@ from cityguessr_data.core.fingerprint import fingerprint
 from ..classes import Classes
 from .layout import INDEX, VERSION, PackConfig, shard_name
 from .sampling import saved_positions
+from .squeeze import squeezed
 
 Frames = npt.NDArray[np.uint8]
 """(T, H, W, 3) red, green, blue."""
@@ -115,8 +116,7 @@ def read_frame(path: Path, size_px: int) -> npt.NDArray[np.uint8]:
     if picture is None:
         what = "is no picture" if path.is_file() else "is missing"
         raise InputError(f"the frame {path} {what}", "Mend the data set: run its build again")
-    small = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(small[:, :, ::-1])
+    return np.ascontiguousarray(squeezed(np.asarray(picture, np.uint8), size_px)[:, :, ::-1])
 
 
 def _write_shard(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -197,6 +198,27 @@ def test_pixels_are_normalised_as_the_config_says() -> None:
     plain = ClipNormaliser(small_config(mean=None, std=None))
     torch.testing.assert_close(plain(clips).double(), clips.double() / 255, rtol=0, atol=1e-7)
     torch.testing.assert_close(plain(clips.float() / 255), plain(clips))
+
+
+def test_local_contrast_takes_out_light_and_keeps_edges() -> None:
+    config = small_config(size_px=56, mean=None, std=None, local_contrast=True)
+    clips = random_clips(config, 1)
+    found = ClipNormaliser(config)(clips)
+    # by hand at the centre of a cell that touches no border: the window is the 3 x 3 cells of 4 px around it
+    frame = clips[0, 0, 0].double().numpy() / 255
+    means, squares = (x.reshape(14, 4, 14, 4).mean((1, 3)) for x in (frame, frame**2))
+    at = lambda x: np.array([[x[r - 1 : r + 2, c - 1 : c + 2].mean() for c in (6, 7)] for r in (6, 7)])  # noqa: E731
+    # pixel 27 lies between the centres of cells 6 (25.5) and 7 (29.5): 3/8 of the way
+    blend = np.array([0.625, 0.375])
+    mean, square = blend @ at(means) @ blend, blend @ at(squares) @ blend
+    expected = (frame[27, 27] - mean) / (np.sqrt(square - mean**2) + 0.03)
+    assert float(found[0, 0, 0, 27, 27]) == pytest.approx(expected, abs=1e-4)
+    light = torch.tensor([0.5, 0.8, 0.6]).view(3, 1, 1) * (clips.float() / 255) + 0.2
+    torch.testing.assert_close(ClipNormaliser(config)(light), found, rtol=0.2, atol=0.02)
+    flat = torch.full_like(clips, 7)
+    assert float(ClipNormaliser(config)(flat).abs().max()) < 0.01  # nothing to divide by, and no NaN
+    with pytest.raises(InputError, match="local_contrast"):
+        small_config(local_contrast=True)
 
 
 @pytest.mark.parametrize(

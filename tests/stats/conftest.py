@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support_page import Visitor
-
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+from tests.support_page import Visitor, chromium
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium; the tests that need it are skipped where there is none."""
-    sync = pytest.importorskip("playwright.sync_api", reason="the page is opened by playwright: pip install playwright")
-    if _CHROMIUM is None:
-        pytest.skip("no Chromium on the PATH (a failure where CGTOOL_NO_SKIP is set)")
-    with sync.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

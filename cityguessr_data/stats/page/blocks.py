@@ -47,12 +47,15 @@ class Table:
     rows: tuple[Row, ...]
     note: str = ""
     wide: bool = True
+    selects: tuple[Select, ...] = ()
+    """Above the table; of a plot's table they stand above the plot."""
+    searches: bool = False
     kind: Literal["table"] = "table"
 
 
 @dataclass(frozen=True)
 class Select:
-    """A choice above a plot that sets a parameter of its charts, and the rows that its table shows."""
+    """A choice above a plot or table that sets a parameter of its charts, and the rows that its table shows."""
 
     param: str
     label: str
@@ -67,9 +70,13 @@ class Chart:
     name: str
     """Of the element, unique on the page."""
     spec: Spec
-    shape: Literal["", "map", "scrolls", "half"] = ""
-    """`map`: its box has a fixed aspect; `scrolls`: it may be tall, and scrolls in a box of its own; `half`: it stands
-    beside another where there is room."""
+    shape: Literal["", "map", "map half", "square", "scrolls", "half"] = ""
+    """`map`, `square`: its box has a fixed aspect; `scrolls`: it may be tall, and scrolls in a box of its own; `half`:
+    it stands beside another where there is room."""
+    level: str = ""
+    """Shown only while this level is selected; empty: always."""
+    title: str = ""
+    """Above the chart, where a plot has several."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,52 @@ class Words:
     kind: Literal["words"] = "words"
 
 
-Part = Plot | Table | Words
+@dataclass(frozen=True)
+class Picture:
+    """A small picture inside the page."""
+
+    source: str
+    """A `data:` address."""
+    words: str
+    """What a screen reader says in its place."""
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of a short list with shares."""
+
+    label: str
+    share: float
+    """0 to 1."""
+    shown: str
+    marked: str = ""
+    """What sets it off from the others, in a word, e.g. `true`; empty: nothing."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One item of a gallery."""
+
+    heading: str
+    lines: tuple[str, ...]
+    picture: Picture | None = None
+    bars: tuple[Bar, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards beside each other, with pictures or bars. Without cards its sentence says why."""
+
+    heading: str
+    sentence: str
+    cards: tuple[Card, ...]
+    wide: bool = True
+    kind: Literal["gallery"] = "gallery"
+
+
+Part = Plot | Table | Words | Gallery
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ let round = 0;
 async function draw() {
   const mine = ++round;
   const config = configs[dark.matches ? "dark" : "light"];
+  for (const box of document.querySelectorAll(".chart[data-level]")) box.hidden = false;  // or it has no width
   for (const box of document.querySelectorAll("[data-chart]")) {
     const name = box.dataset.chart;
     const spec = { ...charts[name], datasets, config };
@@ -25,6 +26,7 @@ async function draw() {
     if (name === "skyline") made.view.addSignalListener("window", (_, window) => showRanks(window));
   }
   hideSkyline();
+  for (const part of document.querySelectorAll("article")) showLevel(part);
   document.documentElement.dataset.theme = config === configs.dark ? "dark" : "light";
   document.documentElement.dataset.drawn = mine;
 }
@@ -75,6 +77,7 @@ const searchKey = (typed) =>
 
 const parameters = {
   level: (value) => ({ level: value }),
+  mode: (value) => ({ mode: value }),
   search: (value) => ({ search: searchKey(value) }),
   view: (value) => {
     const [lon, lat, zoom] = value.split(",").map(Number);
@@ -83,14 +86,23 @@ const parameters = {
 };
 
 function change(control) {
-  const plot = control.closest(".plot");
+  const plot = control.closest("article");
   const values = parameters[control.dataset.param](control.value);
-  for (const box of plot.querySelectorAll("[data-chart]")) set(box.dataset.chart, values);
+  showLevel(plot);
+  for (const box of plot.querySelectorAll(".chart:not([data-level]) > [data-chart]")) set(box.dataset.chart, values);
   filterRows(plot);
   if (plot.querySelector("[data-ranks]")) {
     hideSkyline();
     pickRanks("all");
   }
+}
+
+// Of charts that each show one level, shows that of the chosen one.
+function showLevel(plot) {
+  const level = plot.querySelector("[data-param=level]")?.value;
+  const boxes = plot.querySelectorAll(".chart[data-level]");
+  for (const box of boxes) box.hidden = box.dataset.level !== level;
+  if (boxes.length) dispatchEvent(new Event("resize"));  // a plot that was hidden may have had another width
 }
 
 // Shows the rows of the chosen level that match the search, and says how many do.
@@ -116,7 +128,7 @@ function sayNothingFound(plot, searched) {
   said.textContent = searched ? `No class of this level has “${searched}” in its name.` : "";
   if (said.hidden === !searched) return;
   said.hidden = !searched;
-  plot.querySelector("[data-chart=names]").parentElement.hidden = !said.hidden;
+  (plot.querySelector("[data-chart=names]")?.parentElement ?? plot.querySelector(".scroll")).hidden = !said.hidden;
   dispatchEvent(new Event("resize"));  // a plot that was hidden has no width yet
 }
 
@@ -137,7 +149,7 @@ function pick(button) {
   button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
   const plot = button.closest(".plot");
   const picked = [...plot.querySelectorAll("[data-pick][aria-pressed=true]")].map((pressed) => pressed.dataset.pick);
-  set(plot.querySelector("[data-chart^=lorenz]").dataset.chart, { picked });
+  for (const box of plot.querySelectorAll("[data-chart]")) set(box.dataset.chart, { picked });
 }
 
 // The list of names follows the window that is dragged over the skyline; its longest bar is the first in the window.
@@ -189,6 +201,6 @@ for (const button of document.querySelectorAll("[data-pick]"))
   button.addEventListener("click", () => pick(button));
 for (const button of document.querySelectorAll("th button"))
   button.addEventListener("click", () => sort(button.parentElement));
-for (const plot of document.querySelectorAll(".plot")) filterRows(plot);
+for (const part of document.querySelectorAll("article")) filterRows(part);
 dark.addEventListener("change", draw);
 draw();

@@ -29,6 +29,8 @@ class Palette:
     """Indoor, natural, man-made scenes."""
     scenes: tuple[str, ...]
     """(16,) a ramp for each family: 6 indoor, 4 natural, 6 man-made."""
+    ramp: tuple[str, ...]
+    """Five, for shares of 0 to 1: orange to teal, ever further from the paper, so that lightness alone tells them."""
 
 
 LIGHT = Palette(
@@ -47,6 +49,7 @@ LIGHT = Palette(
         *("#0a4338", "#1d7562", "#53a58f", "#9dd0bf"),
         *("#1c2b66", "#324a97", "#5269bb", "#7789d3", "#9ca9e3", "#c4ccf0"),
     ),
+    ramp=("#e08b00", "#a98d3f", "#6d8a70", "#2f7d78", "#06504a"),
 )
 DARK = Palette(
     paper="#151618",
@@ -64,6 +67,7 @@ DARK = Palette(
         *("#2f7f6c", "#4fa18c", "#7dc2af", "#b5e0d3"),
         *("#5062ab", "#677ac4", "#8293d8", "#9dabe5", "#b9c4ef", "#d8def8"),
     ),
+    ramp=("#c8641a", "#b98a52", "#9aa688", "#84c8b4", "#8ff0e2"),
 )
 
 PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -144,6 +148,11 @@ def css(palette: Palette) -> str:
 def _named(palette: Palette) -> dict[str, str]:
     """Every colour by its name."""
     named = {name: value for name, value in asdict(palette).items() if isinstance(value, str)}
-    for one, values in (("curve", palette.curves), ("family", palette.families), ("scene", palette.scenes)):
+    for one, values in (
+        ("curve", palette.curves),
+        ("family", palette.families),
+        ("scene", palette.scenes),
+        ("ramp", palette.ramp),
+    ):
         named |= {f"{one}{i}": value for i, value in enumerate(values)}
     return named

@@ -1,6 +1,6 @@
 """Numbers, names and intervals as people read them; text from outside made harmless to look at.
 
-Nothing here escapes markup: the template does that for HTML, and `page.as_json` for what scripts read.
+Nothing here escapes markup: the template does that for HTML, and `shell` for what scripts read.
 """
 
 from __future__ import annotations

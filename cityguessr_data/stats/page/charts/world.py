@@ -42,7 +42,7 @@ def has_bubble(city: ClassCount) -> bool:
 
 
 def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
-    """Bubbles over land, Equal Earth projection. Parameters `lon`, `lat` and `zoom` move it.
+    """Bubbles over land, Equal Earth projection, as `over_land`.
 
     Args:
         cities: those that `has_bubble`, most clips first: small bubbles then lie on large ones.
@@ -63,7 +63,6 @@ def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
         titleOpacity=wide_enough,
         symbolStrokeWidth=0.8,
     )
-    shapes = alt.NamedData(name=LAND, format=alt.TopoDataFormat(type="topojson", feature="land"))
     rows: list[dict[str, Any]] = [
         {
             "city": place(c.name),
@@ -75,7 +74,6 @@ def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
         }
         for c in cities
     ]
-    ground = alt.Chart(shapes).mark_geoshape(fill=colour("land"), stroke=colour("card"), strokeWidth=0.5, clip=True)
     bubbles = (
         alt.Chart(alt.Data(values=rows))
         .mark_circle(
@@ -84,9 +82,7 @@ def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
         .encode(
             longitude="lon:Q",
             latitude="lat:Q",
-            size=alt.Size("n:Q", title="Clips", legend=sizes).scale(
-                type="linear", zero=True, nice=False, range=[0, alt.ExprRef("clamp(width / 3.5, 60, 330) * sqrt(zoom)")]
-            ),
+            size=areas("n", "Clips", sizes),
             tooltip=[
                 alt.Tooltip("city:N", title="City"),
                 alt.Tooltip("where:N", title="Country"),
@@ -95,9 +91,31 @@ def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
             ],
         )
     )
+    return over_land(bubbles)
+
+
+def areas(field: str, title: str, legend: Any) -> Any:
+    """Bubbles whose area goes by a field; they grow with the map and, less, with its zoom."""
+    import altair as alt
+
+    most = alt.ExprRef("clamp(width / 3.5, 60, 330) * sqrt(zoom)")
+    return alt.Size(f"{field}:Q", title=title, legend=legend).scale(
+        type="linear", zero=True, nice=False, range=[0, most]
+    )
+
+
+def over_land(marks: alt.Chart) -> alt.LayerChart:
+    """Marks with longitude and latitude over the land. Parameters `lon`, `lat` and `zoom` move the map.
+
+    The shapes are the data set `LAND`, which the chart only names.
+    """
+    import altair as alt
+
+    shapes = alt.NamedData(name=LAND, format=alt.TopoDataFormat(type="topojson", feature="land"))
+    ground = alt.Chart(shapes).mark_geoshape(fill=colour("land"), stroke=colour("card"), strokeWidth=0.5, clip=True)
     lon, lat, zoom = REGIONS["World"]
     return (
-        alt.layer(ground, bubbles)
+        alt.layer(ground, marks)
         .project(
             type="equalEarth",
             rotate=alt.ExprRef("[-lon, 0, 0]"),

@@ -1,0 +1,150 @@
+"""`cgtool bench pack` and `cgtool bench train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..console import command, print_json, say, stdout
+from ..summary import plural, size
+from ..tables import fact
+
+if TYPE_CHECKING:
+    from cityguessr_bench.run_config import RunConfig
+    from cityguessr_bench.train.run import Trained
+
+_FACT = 10
+
+Preset = Annotated[str | None, typer.Option("--preset", help="paper, authors, improved or tiny.")]
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; wins over the preset.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.NAME=VALUE", help="One setting; wins over the file. Repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@command
+def pack(
+    out: Annotated[Path, typer.Argument(help="Output directory of a build.")],
+    to: Annotated[Path, typer.Option(help="Folder of the pack.")],
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read frames.")] = 4,
+    json_: Json = False,
+) -> int:
+    """Make the training cache of a data set: the frames that a preset needs, resized once.
+
+    Says how many bytes that takes before it starts. The same command goes on where it stopped, and copies the splits
+    that were made since.
+    """
+    from cityguessr_bench.data import make_pack
+
+    from ..bench_progress import PackProgress
+
+    settings = _settings(None, preset, config, set_)
+    with PackProgress() as progress:
+        done = make_pack(out, to, settings.data.pack, workers, say, progress.shard)
+    splits = sorted(path.stem for path in (to / "splits").glob("*.parquet"))
+    if json_:
+        names = ("n_clips", "n_shards", "n_shards_made", "n_bytes")
+        print_json({"pack": str(to), **{name: getattr(done, name) for name in names}, "splits": splits})
+        return 0
+    console = stdout()
+    made = f"{plural(done.n_shards_made, 'shard')} made" if done.n_shards_made else "nothing to do"
+    console.print(fact("pack", f"{to}: {plural(done.n_clips, 'clip')}, {size(done.n_bytes)}; {made}", _FACT))
+    missing = "none yet; make one with `cgtool split`, then run this again"
+    console.print(fact("splits", ", ".join(splits) or missing, _FACT))
+    return 0
+
+
+@command
+def train(
+    data: Annotated[Path | None, typer.Argument(help="A pack, or the output directory of a build.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    split: Annotated[str | None, typer.Option(help="Name of a split, or its Parquet file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Network; default: cityguessr.")] = None,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings as TOML and stop.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read clips; default 4 for a GPU.")] = None,
+    json_: Json = False,
+) -> int:
+    """Train a network on a data set.
+
+    A split of folds (NAME-fold0, NAME-fold1, ...) trains one run each, in RUN/fold0, RUN/fold1, ... On several GPUs:
+    torchrun --nproc_per_node N -m cgtool bench train ...
+    """
+    from cityguessr_data.core.errors import InputError
+
+    settings = _settings(model, preset, config, set_)
+    if show_config:
+        from cityguessr_bench.run_config import to_toml
+
+        typer.echo(to_toml(settings), nl=False)
+        return 0
+    if data is None or run is None or split is None:
+        name = "DATA" if data is None else "--run" if run is None else "--split"
+        raise InputError(f"{name} is missing", "cgtool bench train DATA --run RUN --preset P --split NAME")
+
+    from cityguessr_bench.train.run import TrainRequest
+    from cityguessr_bench.train.run import train as run_all
+
+    from ..bench_progress import TrainProgress
+
+    with TrainProgress() as progress:
+        done = run_all(TrainRequest(data, run, split, settings, resume, device, workers), progress)
+    if progress.is_main:
+        _show(run, settings, done, progress.notes, as_json=json_)
+    return 0
+
+
+def _settings(model: str | None, preset: str | None, config: Path | None, set_: list[str] | None) -> RunConfig:
+    """Preset, then file, then --set; without a preset the defaults, which are the paper's."""
+    from cityguessr_bench.presets import preset as find
+    from cityguessr_bench.run_config import RunConfig, read_assignments, read_toml
+
+    settings = RunConfig() if preset is None else find(preset)
+    if config is not None:
+        settings = settings.changed(read_toml(config), str(config))
+    settings = settings.changed(read_assignments(set_ or []), "--set")
+    if model is not None:
+        from cityguessr_bench.models import MODELS
+        from cityguessr_data.core.errors import InputError
+
+        if model not in MODELS:
+            raise InputError(f"there is no model {model!r}", f"Give one of: {', '.join(sorted(MODELS))}")
+        settings = settings.changed({"model": model}, "--model")
+    return settings
+
+
+def _show(run: Path, settings: RunConfig, done: tuple[Trained, ...], notes: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": str(run), "notes": notes, "runs": [_as_json(one) for one in done]})
+        return
+    console = stdout()
+    for one in done:
+        state = "was finished" if one.was_finished else "trained"
+        steps = f"{plural(one.n_epochs, 'epoch')}, {plural(one.n_steps, 'step')}"
+        console.print(fact("run", f"{one.folder}: {state}, {steps}, split {one.split}", _FACT))
+        if one.best_top1 is not None:
+            best = f"city top-1 {one.best_top1:.1%} on {settings.train.watch} after epoch {one.best_epoch}"
+            console.print(fact("best", best, _FACT))
+    console.print(fact("next", f"cgtool bench evaluate {run}", _FACT))
+
+
+def _as_json(one: Trained) -> dict[str, Any]:
+    return {
+        "folder": str(one.folder),
+        "split": one.split,
+        "steps": one.n_steps,
+        "epochs": one.n_epochs,
+        "best": None if one.best_top1 is None else {"city_top1": one.best_top1, "epoch": one.best_epoch},
+        "was_finished": one.was_finished,
+    }

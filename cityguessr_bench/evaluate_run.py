@@ -1,0 +1,104 @@
+"""Scores a run on a part of its split: what the model predicts, the figures, and what its history says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.types import LEVELS
+
+from .checkpoints import weights_of
+from .data import open_pack, read_split
+from .evaluate import Labels, evaluate
+from .inference import Which, predict_part
+from .pack.read import Pack
+from .predictions import Predictions
+from .results import Origin, Results
+from .run_config import Part
+from .run_dir import RunDir
+
+_OTHER: dict[Which, Which] = {"last": "best", "best": "last"}
+
+
+@dataclass(frozen=True, eq=False)
+class RunScores:
+    """A run scored on one part."""
+
+    predictions: Predictions
+    results: Results
+    other: Results | None
+    """With the other of its weights, last or best, where the part is the one that best was chosen on: the released code
+    reports the best, so both are worth seeing. None elsewhere."""
+    history: tuple[str, ...]
+    """What the run has seen of the evaluated clips; among the notes of `results`, too."""
+    pack: Pack
+    """The clips' pixels."""
+
+
+def score_run(
+    run: RunDir,
+    part: Part = "test",
+    data: Path | None = None,
+    *,
+    which: Which | None = None,
+    device: str = "auto",
+    on_batch: Callable[[int, int], None] | None = None,
+) -> RunScores:
+    """Run the model over a part of the split, and score what it says.
+
+    Args:
+        run, part, data, which, device, on_batch: as for `inference.predict_part`.
+    Raises:
+        InputError, MachineError: as `predict_part`; nothing was written.
+    """
+    train = run.config.train
+    chosen = which or train.report
+    watched = None if train.watch == "none" else train.watch
+    origin = Origin(run.folder.name, run.config.model, part, str(run.record["split"]["name"]), chosen, watched)
+    predictions = predict_part(run, part, data, which=chosen, device=device, on_batch=on_batch)
+    pack = open_pack(data or run.data_folder, run.config.data)
+    seen = _train_labels(run, pack)
+    other = None
+    if part == watched and _has(run, _OTHER[chosen]):
+        rest = predict_part(run, part, data, which=_OTHER[chosen], device=device, on_batch=on_batch)
+        other = evaluate(rest, run.classes, dataclasses.replace(origin, weights=_OTHER[chosen]), seen)
+    results = evaluate(predictions, run.classes, origin, seen)
+    history = tuple(_of_history(run, pack, part, predictions))
+    results = dataclasses.replace(results, notes=(*history, *results.notes))
+    return RunScores(predictions, results, other, history, pack)
+
+
+def _has(run: RunDir, which: Which) -> bool:
+    try:
+        return weights_of(run.checkpoints, which).is_file()
+    except InputError:
+        return False
+
+
+def _train_labels(run: RunDir, pack: Pack) -> Labels | None:
+    """The labels of the clips that the run saw; None where this is other data than it was trained on."""
+    if pack.fingerprint != run.record["data"]["fingerprint"]:
+        return None
+    labels = run.classes.labels(pack.index.take(read_split(pack, run.split).parts["train"]))
+    return {level: labels[:, at] for at, level in enumerate(LEVELS)}
+
+
+def _of_history(run: RunDir, pack: Pack, part: Part, predictions: Predictions) -> Iterator[str]:
+    """Whether the model has seen the streets that it is tested on."""
+    if part == "train":
+        yield "These are the clips that the run was trained on: the figures tell what it remembers"
+        return
+    if pack.fingerprint != run.record["data"]["fingerprint"]:
+        yield "These are other clips than those of the data set that the run was trained on"
+        return
+    videos = pack.index["video_id"].to_pylist()
+    trained = {videos[place] for place in read_split(pack, run.split).parts["train"].tolist()} - {None}
+    n_seen = sum(video_id in trained for video_id in predictions.video_ids)
+    if n_seen:
+        yield (
+            f"{n_seen / len(predictions):.1%} of the evaluated clips are of a source video that train has clips of, so "
+            "the figures are too high for streets never seen; cgtool split --by video makes a split without such"
+        )

@@ -1,0 +1,1 @@
+"""Vega-Lite charts of an evaluation, one idea a file."""

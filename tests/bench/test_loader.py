@@ -1,0 +1,131 @@
+"""Batches are a function of seed and step alone: not of workers, processes, or where a run was taken up."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cityguessr_bench.data import read_split
+from cityguessr_bench.loader import (
+    Batch,
+    Order,
+    ScoringBatches,
+    TrainingSteps,
+    batches,
+    frame_choice,
+    share,
+    shuffled_labels,
+)
+from cityguessr_bench.pack.read import Pack
+from tests.support_runs import make_small_pack, small_config
+
+EIGHT = small_config(data={"stored_frames": 8})
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """Eight stored frames, of which a model takes four; a third of the clips has no scene label."""
+    return Pack.open(make_small_pack(tmp_path_factory.mktemp("data"), EIGHT, scenes=(True, True, False)))
+
+
+def _steps(pack: Pack, rank: int = 0, n_processes: int = 1, seed: int = 3, batch: int = 7) -> TrainingSteps:
+    order = Order(read_split(pack, "v").parts["train"], batch, seed)
+    return TrainingSteps(pack, order, 4, kind="light", rank=rank, n_processes=n_processes)
+
+
+def _equal(a: Batch, b: Batch) -> bool:
+    return all(torch.equal(torch.nan_to_num(x, 9.0), torch.nan_to_num(y, 9.0)) for x, y in zip(a, b, strict=True))
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5))
+def test_every_epoch_has_every_clip_once(n: int, batch: int, seed: int) -> None:
+    order = Order(np.arange(n, dtype=np.int64) * 3, batch, seed)
+    epochs = []
+    for epoch in range(2):
+        steps = range(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch)
+        found = [order.of_step(step) for step in steps]
+        assert [len(places) for places in found[:-1]] == [batch] * (len(found) - 1) and 1 <= len(found[-1]) <= batch
+        epochs.append(np.concatenate(found).tolist())
+        assert sorted(epochs[-1]) == list(range(0, 3 * n, 3))
+    if n > 20:
+        assert epochs[0] != epochs[1] != sorted(epochs[1])
+
+
+@given(st.integers(1, 40), st.integers(1, 9))
+def test_processes_share_a_batch_evenly(n: int, n_processes: int) -> None:
+    places = np.arange(n, dtype=np.int64)
+    slices = [share(places, rank, n_processes) for rank in range(n_processes)]
+    assert np.concatenate(slices).tolist() == places.tolist()
+    sizes = [len(one) for one in slices]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_workers_and_the_first_step_change_nothing(pack: Pack) -> None:
+    steps = _steps(pack)
+    here = list(batches(steps, range(6)))
+    for other in (list(batches(steps, range(6), workers=2)), [*here[:4], *batches(steps, range(4, 6), workers=1)]):
+        assert len(other) == 6
+        assert all(_equal(a, b) for a, b in zip(here, other, strict=True))
+    assert not _equal(here[0], next(iter(batches(_steps(pack, seed=4), range(1)))))
+
+
+def test_two_processes_have_what_one_has(pack: Pack) -> None:
+    whole = _steps(pack)
+    halves = [_steps(pack, rank, 2) for rank in range(2)]
+    for step in range(6):
+        joined = Batch(*(torch.cat(parts) for parts in zip(*(half[step] for half in halves), strict=True)))
+        assert _equal(joined, whole[step])
+
+
+def test_a_process_without_a_clip_still_takes_part(pack: Pack) -> None:
+    steps = _steps(pack, rank=4, n_processes=5, batch=3)
+    assert len(share(steps.order.of_step(0), 4, 5)) == 0
+    assert steps[0].places.tolist() == steps.order.of_step(0)[:1].tolist()
+
+
+def test_training_draws_a_frame_of_every_stretch_anew(pack: Pack) -> None:
+    steps = _steps(pack)
+    seen: Counter[tuple[int, ...]] = Counter()
+    for batch in batches(steps, range(30)):
+        for place, clip, labels in zip(batch.places.tolist(), batch.clips.numpy(), batch.labels, strict=True):
+            stored = pack.clip(place)
+            at = [int(np.flatnonzero((stored == frame).all(axis=(1, 2, 3)))[0]) for frame in clip]
+            assert [position // 2 for position in at] == [0, 1, 2, 3]
+            seen[tuple(position % 2 for position in at)] += 1
+            assert labels.tolist() == pack.labels[place].tolist()
+    assert len(seen) == 16  # every combination, in 160 clips
+
+
+def test_scoring_takes_places_in_order_and_first_frames(pack: Pack) -> None:
+    places = read_split(pack, "v").parts["test"]
+    scoring = ScoringBatches(pack, places, 4, 3)
+    found = list(batches(scoring, range(len(scoring))))
+    assert [len(batch.places) for batch in found] == [3, 3, 2]
+    assert torch.cat([batch.places for batch in found]).tolist() == places.tolist()
+    for batch in found:
+        assert batch.looks.shape[1] == 0
+        for place, clip, has in zip(batch.places.tolist(), batch.clips.numpy(), batch.has_scenes.tolist(), strict=True):
+            assert np.array_equal(clip, pack.clip(place)[::2])
+            assert has == (place % 3 != 2)
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 99))
+def test_a_frame_of_each_equal_stretch(n_frames: int, stretch: int, seed: int) -> None:
+    chosen = frame_choice(n_frames * stretch, n_frames, np.random.default_rng(seed))
+    assert (chosen // stretch).tolist() == list(range(n_frames))
+    assert frame_choice(n_frames * stretch, n_frames).tolist() == list(range(0, n_frames * stretch, stretch))
+
+
+def test_shuffled_labels_are_those_of_other_training_clips(pack: Pack) -> None:
+    parts = read_split(pack, "v").parts
+    before = pack.labels.copy()
+    shuffled = shuffled_labels(pack.labels, parts["train"], seed=0)
+    assert np.array_equal(pack.labels, before) and np.array_equal(shuffled[parts["test"]], before[parts["test"]])
+    rows, others = (sorted(map(tuple, table[parts["train"]].tolist())) for table in (shuffled, before))
+    assert rows == others
+    assert (shuffled[parts["train"], 0] != before[parts["train"], 0]).mean() > 0.3
