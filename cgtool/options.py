@@ -102,7 +102,7 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
         """Keyword arguments of a dataclass from the options that were given: field=option."""
         return {field: options[option] for field, option in names.items() if option in options}
 
-    low, high = _clip_frames(options["clip_frames"]) if "clip_frames" in options else (800, 900)
+    low, high = clip_frames(options["clip_frames"]) if "clip_frames" in options else (800, 900)
     limits = given(min_duration_s="min_duration", max_duration_s="max_duration", min_height_px="min_height")
     try:
         return BuildConfig(
@@ -153,7 +153,7 @@ def _default_cache(out: Path) -> Path:
     return named.with_name(named.name + ".cache")
 
 
-def _clip_frames(text: str) -> tuple[int, int]:
+def clip_frames(text: str) -> tuple[int, int]:
     from cityguessr_data.core.errors import InputError
 
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())

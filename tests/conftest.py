@@ -23,7 +23,7 @@ MOST_PROCESSES = 4
 
 
 def pytest_configure() -> None:
-    """Hypothesis's limit of 0.2 s a case is one of wall time, which says nothing where test processes share the cores."""
+    """Hypothesis's limit of 0.2 s a case is one of wall time, which says little where processes share the cores."""
     if importlib.util.find_spec("hypothesis"):
         import hypothesis
 

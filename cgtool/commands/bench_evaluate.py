@@ -135,7 +135,7 @@ def _score_run(run: Path, options: dict[str, Any], html: Path | None, no_html: b
     written = [opened.predictions_path, opened.results_path]
     if not no_html:
         page, kept = html or opened.report_path, opened.predictions_path
-        written += _page(one.results, one.predictions, opened.classes, _frames(one.pack), page, kept)
+        written += _page(one.results, one.predictions, opened.classes, _frames(one.pack), page, kept, other=one.other)
     _show(one.results, one.other, None, written, json_)
 
 
@@ -170,20 +170,31 @@ def _score_folds(run: Path, options: dict[str, Any], html: Path | None, no_html:
     written = [kept, run / "results.json"]
     if not no_html:
         for fold, one in zip(folds, scored, strict=True):
-            _page(one.results, one.predictions, classes, _frames(one.pack), fold.report_path, fold.predictions_path)
+            shown, kept_of = fold.report_path, fold.predictions_path
+            _page(one.results, one.predictions, classes, _frames(one.pack), shown, kept_of, other=one.other)
         frames = _frames(*(one.pack for one in scored))
-        written += _page(pooled, whole.predictions, classes, frames, html or run / "report.html", kept)
+        page = html or run / "report.html"
+        written += _page(pooled, whole.predictions, classes, frames, page, kept, folds=whole.results)
     _show(pooled, None, whole.results, written, json_)
 
 
 def _page(
-    results: Results, predictions: Predictions, classes: Classes, frames: Frames | None, page: Path, of: Path
+    results: Results,
+    predictions: Predictions,
+    classes: Classes,
+    frames: Frames | None,
+    page: Path,
+    of: Path,
+    *,
+    other: Results | None = None,
+    folds: FoldResults | None = None,
 ) -> list[Path]:
     """Write the page, or say how it is written elsewhere. The files written."""
     try:
         from cityguessr_bench.page.report import write_report
 
-        write_report(results, predictions, classes, frames, page)  # it imports what it draws with when it draws
+        # it imports what it draws with when it draws
+        write_report(results, predictions, classes, frames, page, other=other, folds=folds)
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PAGE_EXTRA:
             raise

@@ -49,8 +49,10 @@ def predict(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with maps; it needs no network.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
-    clip_frames: Annotated[str, typer.Option(metavar="LOW-HIGH", help="As the data set was built.")] = "800-900",
-    samples: Annotated[int, typer.Option(min=1, help="As the data set was built.")] = 100,
+    clip_frames: Annotated[
+        str | None, typer.Option(metavar="LOW-HIGH", help="Frames of a clip; default: as the run's data were built.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Frames sampled of a clip; default likewise.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Keep downloads in this folder; default: nowhere.")] = None,
     cookies: Annotated[Path | None, typer.Option(help="Cookie file (Netscape format).")] = None,
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="Proxy for all requests.")] = None,
@@ -71,7 +73,7 @@ def predict(
     opened = RunDir.open(run)
     if html is not None:
         _check_html(html, opened, videos)
-    rule = _rule(clip_frames, samples)
+    rule = _rule(opened, clip_frames, samples)
     done: list[VideoPrediction] = []
     failures: list[Failure] = []
     which = weights.value if weights else opened.config.train.report
@@ -142,15 +144,20 @@ def _folder(cache: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _rule(clip_frames: str, samples: int) -> ClipRule:
+def _rule(run: RunDir, clip_frames: str | None, samples: int | None) -> ClipRule:
+    """How a video is cut: as asked, else as the run's data were, else as the paper does."""
     from cityguessr_bench.predict.clips import ClipRule
     from cityguessr_data.core.errors import InputError
 
-    from ..options import _clip_frames
+    from ..options import clip_frames as parsed
 
-    low, high = _clip_frames(clip_frames)
+    rule = dict(run.record["data"].get("clip_rule") or {})
+    if clip_frames is not None:
+        rule["min_frames"], rule["max_frames"] = parsed(clip_frames)
+    if samples is not None:
+        rule["samples"] = samples
     try:
-        return ClipRule(min_frames=low, max_frames=high, samples=samples)
+        return ClipRule(**rule)
     except ValueError as exc:
         raise InputError(str(exc), "Give --clip-frames as LOW-HIGH, such as 800-900") from exc
 

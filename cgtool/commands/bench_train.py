@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FACT = 10
 
-Preset = Annotated[str | None, typer.Option("--preset", help="paper, authors, improved or tiny.")]
+Preset = Annotated[str, typer.Option("--preset", help="paper, authors, improved or tiny.")]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; wins over the preset.")]
 Set = Annotated[
     list[str] | None,
@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def pack(
     out: Annotated[Path, typer.Argument(help="Output directory of a build.")],
     to: Annotated[Path, typer.Option(help="Folder of the pack.")],
-    preset: Preset = None,
+    preset: Preset = "paper",
     config: Config = None,
     set_: Set = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read frames.")] = 4,
@@ -67,7 +67,7 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     split: Annotated[str | None, typer.Option(help="Name of a split, or its Parquet file.")] = None,
     model: Annotated[str | None, typer.Option(help="Network; default: cityguessr.")] = None,
-    preset: Preset = None,
+    preset: Preset = "paper",
     config: Config = None,
     set_: Set = None,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings as TOML and stop.")] = False,
@@ -105,12 +105,12 @@ def train(
     return 0
 
 
-def _settings(model: str | None, preset: str | None, config: Path | None, set_: list[str] | None) -> RunConfig:
-    """Preset, then file, then --set; without a preset the defaults, which are the paper's."""
+def _settings(model: str | None, preset: str, config: Path | None, set_: list[str] | None) -> RunConfig:
+    """Preset, then file, then --set."""
     from cityguessr_bench.presets import preset as find
-    from cityguessr_bench.run_config import RunConfig, read_assignments, read_toml
+    from cityguessr_bench.run_config import read_assignments, read_toml
 
-    settings = RunConfig() if preset is None else find(preset)
+    settings = find(preset)
     if config is not None:
         settings = settings.changed(read_toml(config), str(config))
     settings = settings.changed(read_assignments(set_ or []), "--set")

@@ -42,6 +42,8 @@ class Pack:
     classes: Classes
     labels: npt.NDArray[np.int32]
     """(n_clips, 4) in the order of core.types.LEVELS."""
+    clip_rule: dict[str, int] | None
+    """How videos were cut: min_frames, max_frames and samples of a clip; None: not known, as of imported data."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -66,7 +68,16 @@ class Pack:
             if not (folder / shard_name(number, config.format)).is_file():
                 raise InputError(f"the shard {folder / shard_name(number, config.format)} is missing", _HINT)
         classes = Classes.read(folder / "taxonomy.parquet")
-        return cls(folder, about["name"], config, about["fingerprint"], index, classes, classes.labels(index))
+        return cls(
+            folder,
+            about["name"],
+            config,
+            about["fingerprint"],
+            index,
+            classes,
+            classes.labels(index),
+            about.get("clip_rule"),
+        )
 
     def __len__(self) -> int:
         n: int = self.index.num_rows

@@ -201,5 +201,12 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
     write_table(to / "index.parquet", pa.table([columns[name] for name in INDEX.names], schema=INDEX))
     Classes.of_clips(clips).write(to / "taxonomy.parquet")
     dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8")) if (out / "dataset.json").is_file() else {}
-    about = {"name": dataset.get("name", out.resolve().name), "n_clips": n, "config": asdict(config)}
+    built = dataset.get("config", {}).get("clip", {})
+    rule = {name: built.get(name) for name in ("min_frames", "max_frames", "samples")}
+    about = {
+        "name": dataset.get("name", out.resolve().name),
+        "n_clips": n,
+        "config": asdict(config),
+        "clip_rule": None if None in rule.values() else rule,
+    }
     write_json(to / "pack.json", {"version": VERSION, "fingerprint": plan.fingerprint, **about})

@@ -66,6 +66,7 @@ def begin(folder: Path, pack: Pack, split: Split, config: RunConfig, say: Say) -
             "name": pack.name,
             "fingerprint": pack.fingerprint,
             "n_clips": len(pack),
+            "clip_rule": pack.clip_rule,
         },
         "split": {
             "name": split.name,
