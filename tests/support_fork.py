@@ -48,10 +48,9 @@ _IMPORTS = (
     "vl_convert",
     "yt_dlp",
 )
-_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_", "FORCE_COLOR", "NO_COLOR", "TERM")
-"""Beginnings of the names of variables that an interpreter or a library reads once, when it starts."""
-
-
+_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "FORCE_COLOR", "NO_COLOR", "TERM")
+"""Beginnings of the names of variables that an interpreter or a library reads once, when it starts. Not `LD_`: OpenCV
+changes one when it is imported, and no test does."""
 _ENVIRONMENT = dict(os.environ)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support_build import SHORT, cgtool, result_of, tree_digest, write_sources
+from tests.support_fork import can_fork
 from tests.support_video import numbered_video
 
 
@@ -24,6 +27,13 @@ def test_the_same_output_and_exit_code(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)  # where the command is run, and only for that run
     assert told(cgtool(*args))[0] == fresh[0]
     assert "c.csv" not in args or told(cgtool(*args)) == fresh
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every command is a fresh one")
+def test_no_import_of_a_test_keeps_commands_from_being_forked() -> None:
+    import cv2  # noqa: F401 - it changes LD_LIBRARY_PATH
+
+    assert can_fork(os.environ) and not can_fork(os.environ | {"PYTHONIOENCODING": "ascii"})
 
 
 def test_environment_of_the_call(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ COMMANDS = sorted(
 def test_commands_exist_with_their_options(line: str) -> None:
     words = shlex.split(line)[1:]
     names = [w for w in words if re.fullmatch(r"[a-z-]+", w) and not w.startswith("-")]
-    command = names[:2] if names[0] in ("weights", "cache") else names[:1]
+    command = names[:2] if names[0] in ("weights", "cache", "bench") else names[:1]
     done = cgtool(*command, "--help")
     assert done.returncode == 0, done.stderr
     for option in (w for w in words if w.startswith("--")):
