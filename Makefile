@@ -17,9 +17,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
-# The tests of many runs at their full count: twenty kills in a chain.
+# The tests of many runs at their full count, twenty kills in a chain; and the example, which trains for a quarter of an hour.
 torture: $(VENV)/.installed
-	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py
+	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py tests/bench/test_resume.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo_to_predict.sh example
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -28,4 +29,4 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo demo.cache
+	rm -rf $(VENV) demo demo.cache example

@@ -10,6 +10,7 @@ dir=${1:?usage: examples/demo_to_predict.sh DIR}
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
 cores=$(nproc)
+command -v cgtool >/dev/null || { echo "cgtool is not on the path; in a checkout: . .venv/bin/activate" >&2; exit 2; }
 mkdir -p "$dir"
 
 step() { printf '\n== %s\n' "$1" >&2; }
