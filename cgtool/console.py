@@ -107,10 +107,11 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
                 raise
             tell(exc)
             raise typer.Exit(exc.exit_code) from exc
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as exc:
             ignore_interrupts()
-            object_of(130, "interrupted", "The same command goes on")
-            say("interrupted")
+            hint = str(exc)  # a command that goes on in another way says how
+            object_of(130, "interrupted", hint or "The same command goes on")
+            say(f"interrupted. {hint}" if hint else "interrupted")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             _abandon_stdout()  # whoever read our output has gone; there is nobody to tell

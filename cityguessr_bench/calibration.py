@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Bin:
@@ -40,31 +38,6 @@ class Calibration:
     """Mean over all clips; above `accuracy` the model is too sure of itself."""
     accuracy: float
     bins: tuple[Bin, ...]
-
-
-def confidences(scores: npt.NDArray[np.floating], predicted: npt.NDArray[np.integer]) -> Floats:
-    """The probability of the predicted class: the scores of a row are scaled to sum to 1 as probabilities.
-
-    Args:
-        scores: (N, C) logarithms: log-probabilities, or products of them (`hierarchy.products`), which do not sum to 1.
-        predicted: (N,) labels.
-    Returns:
-        float64 (N,) of 0 to 1.
-    Raises:
-        ValueError: shapes that do not fit, a score that is NaN, or a row without a finite score.
-    """
-    logs = np.asarray(scores, np.float64)
-    labels = np.asarray(predicted)
-    if logs.ndim != 2 or labels.shape != (len(logs),):
-        raise ValueError(f"expected scores (N, C) and labels (N,), got {logs.shape} and {labels.shape}")
-    if len(labels) and (labels.min() < 0 or labels.max() >= logs.shape[1]):
-        raise ValueError(f"expected labels of 0 to {logs.shape[1] - 1}, got {labels.min()} to {labels.max()}")
-    highest = logs.max(axis=1, keepdims=True)
-    if not np.isfinite(highest).all():
-        raise ValueError("a score is NaN or infinity, or a row has none above minus infinity")
-    weights = np.exp(logs - highest)
-    chosen: Floats = weights[np.arange(len(labels)), labels] / weights.sum(axis=1)
-    return chosen
 
 
 def calibration(confidence: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_], n_bins: int = 15) -> Calibration:

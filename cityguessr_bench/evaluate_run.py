@@ -10,7 +10,7 @@ from pathlib import Path
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.types import LEVELS
 
-from .checkpoints import weights_of
+from .checkpoints import last, read_progress, weights_of
 from .data import open_pack, read_split
 from .evaluate import Labels, evaluate
 from .inference import Which, predict_part
@@ -33,7 +33,7 @@ class RunScores:
     """With the other of its weights, last or best, where the part is the one that best was chosen on: the released code
     reports the best, so both are worth seeing. None elsewhere."""
     history: tuple[str, ...]
-    """What the run has seen of the evaluated clips; among the notes of `results`, too."""
+    """How the run was trained, and what it has seen of the evaluated clips; among the notes of `results`, too."""
     pack: Pack
     """The clips' pixels."""
 
@@ -87,7 +87,13 @@ def _train_labels(run: RunDir, pack: Pack) -> Labels | None:
 
 
 def _of_history(run: RunDir, pack: Pack, part: Part, predictions: Predictions) -> Iterator[str]:
-    """Whether the model has seen the streets that it is tested on."""
+    """How the run was trained, and whether it has seen the streets that it is tested on."""
+    train = run.config.train
+    if train.shuffle_labels:
+        yield "The run was trained with shuffled labels, a control: its figures must be the prior's"
+    newest = last(run.checkpoints)
+    if newest is not None and (done := read_progress(newest).epochs) < train.epochs:
+        yield f"The run is not finished: {done} of its {train.epochs} epochs have ended"
     if part == "train":
         yield "These are the clips that the run was trained on: the figures tell what it remembers"
         return

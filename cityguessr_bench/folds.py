@@ -32,7 +32,7 @@ def open_folds(run: Path) -> tuple[RunDir, ...]:
     """The runs of the folds inside a folder, fold0 first.
 
     Raises:
-        InputError: a fold lacks before the last, there is one alone, or their classes differ.
+        InputError: a fold lacks before the last, there is one alone, or their classes or settings differ.
     """
     found = fold_folders(run)
     hint = f"Train the other folds, or evaluate one: cgtool bench evaluate {run}/fold0"
@@ -43,10 +43,15 @@ def open_folds(run: Path) -> tuple[RunDir, ...]:
         raise InputError(f"{run} has one fold alone" if found else f"{run} holds no folds", hint)
     runs = tuple(RunDir.open(path) for path in found)
     for one in runs:
-        if one.classes.digest != runs[0].classes.digest:
-            raise InputError(
-                f"{one.folder} has other classes than {runs[0].folder}", "Train all folds of one split on one data set"
-            )
+        for what, same in (
+            ("classes", one.classes.digest == runs[0].classes.digest),
+            ("settings", one.config == runs[0].config),
+        ):
+            if not same:
+                raise InputError(
+                    f"{one.folder} has other {what} than {runs[0].folder}",
+                    "Train all folds of one split on one data set, with the same settings",
+                )
     return runs
 
 

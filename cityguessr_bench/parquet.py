@@ -24,7 +24,9 @@ def read_parquet(path: Path, schema: pa.Schema, hint: str) -> pa.Table:
         with pq.ParquetFile(path) as file:
             found = file.read()
     except (OSError, pa.ArrowException) as exc:
-        raise InputError(f"cannot read {path}: {(str(exc) or type(exc).__name__).splitlines()[0]}", hint) from exc
+        raise InputError(
+            f"cannot read {path}: {(str(exc) or type(exc).__name__).splitlines()[0].rstrip('.')}", hint
+        ) from exc
     names = found.column_names
     missing = [field.name for field in schema if not field.nullable and field.name not in names]
     if missing:

@@ -1,17 +1,16 @@
-"""What a run is told: data, network, text encoder, training. Typed, checked, read from presets, TOML and `--set`.
+"""What a run is told: data, network, text encoder, training. Typed and checked.
 
 No torch here: the command line prints and checks settings without it. Every value is a number, a text or a switch, so
-that a configuration survives TOML and JSON; the presets are in presets.py, and docs/choices.md says why.
+that a configuration survives TOML and JSON; the presets are in presets.py, TOML and `--set` in
+config_text.py, and docs/choices.md says why.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from cityguessr_data.core.errors import InputError
@@ -118,7 +117,7 @@ class TrainConfig:
     """Which weights `evaluate` takes: those of the last epoch, or of the best city top-1 on the watched part."""
     seed: int = 0
     shuffle_labels: bool = False
-    """A control: training clips get each other's labels. What such a run scores on the test part must be the prior."""
+    """A control: training clips get each other's labels (scenes stay). What it scores on test must be the prior."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,9 @@ class RunConfig:
             for name, kind in typing.get_type_hints(type(part)).items():
                 _check_value(f"{section.name}.{name}", getattr(part, name), kind)
         data, train = self.data, self.train
+        for name in ("frames", "stored_frames"):
+            _check(getattr(data, name) > 0, f"data.{name}", "must be over 0")
+        _check(data.size_px >= 8, "data.size_px", "must be 8 or more")
         _check(data.stored_frames % data.frames == 0, "data.stored_frames", "must be a multiple of data.frames")
         _check(
             data.sampling == "uniform" or data.stored_frames == data.frames == 16,
@@ -230,51 +232,6 @@ class RunConfig:
         return cls().changed(settings, source)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file.
-
-    Raises:
-        InputError: no such file, or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}", "Name a TOML file") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise InputError(
-            f"{path} is not a TOML file ({exc})", "Mend it, or start from what --show-config prints"
-        ) from exc
-
-
-def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """Settings of `--set train.lr=1e-4`: a value is TOML, and a word without quotes is a text.
-
-    Raises:
-        InputError: not of the form section.name=value.
-    """
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        section, dot, key = name.strip().partition(".")
-        if not equals or not section or (not key and name.strip() != "model"):
-            raise InputError(f"--set {assignment}: expected section.name=value", "For example: --set train.lr=1e-4")
-        if dot:
-            settings.setdefault(section, {})[key] = _value(value.strip())
-        else:
-            settings[section] = _value(value.strip())
-    return settings
-
-
-def to_toml(config: RunConfig) -> str:
-    """The whole configuration as TOML; `read_toml` of it gives the same."""
-    lines = [f"model = {_toml(config.model)}"]
-    for spec in dataclasses.fields(config)[1:]:
-        part = getattr(config, spec.name)
-        lines += ["", f"[{spec.name}]"]
-        lines += [f"{s.name} = {_toml(getattr(part, s.name))}" for s in dataclasses.fields(part)]
-    return "\n".join(lines) + "\n"
-
-
 def _check(holds: bool, name: str, rule: str) -> None:
     if not holds:
         raise InputError(f"{name} {rule}", "Mend the preset, the file or --set")
@@ -290,21 +247,3 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
         raise InputError(f"{name} is {value!r}", f"Give {kind}")
     if hint is float and value != value:
         raise InputError(f"{name} is not a number", "Give a number")
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = "".join(
-            c if c.isprintable() else f"\\u{ord(c):04x}" for c in value.replace("\\", "\\\\").replace('"', '\\"')
-        )
-        return f'"{escaped}"'
-    return repr(value)

@@ -151,7 +151,7 @@ def _rule(run: RunDir, clip_frames: str | None, samples: int | None) -> ClipRule
 
     from ..options import clip_frames as parsed
 
-    rule = dict(run.record["data"].get("clip_rule") or {})
+    rule = dict(run.record.get("data", {}).get("clip_rule") or {})
     if clip_frames is not None:
         rule["min_frames"], rule["max_frames"] = parsed(clip_frames)
     if samples is not None:

@@ -85,7 +85,7 @@ def train(
 
     settings = _settings(model, preset, config, set_)
     if show_config:
-        from cityguessr_bench.run_config import to_toml
+        from cityguessr_bench.config_text import to_toml
 
         typer.echo(to_toml(settings), nl=False)
         return 0
@@ -99,7 +99,10 @@ def train(
     from ..bench_progress import TrainProgress
 
     with TrainProgress() as progress:
-        done = run_all(TrainRequest(data, run, split, settings, resume, device, workers), progress)
+        try:
+            done = run_all(TrainRequest(data, run, split, settings, resume, device, workers), progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("The same command goes on" + ("" if resume else " with --resume")) from None
     if progress.is_main:
         _show(run, settings, done, progress.notes, as_json=json_)
     return 0
@@ -107,8 +110,8 @@ def train(
 
 def _settings(model: str | None, preset: str, config: Path | None, set_: list[str] | None) -> RunConfig:
     """Preset, then file, then --set."""
+    from cityguessr_bench.config_text import read_assignments, read_toml
     from cityguessr_bench.presets import preset as find
-    from cityguessr_bench.run_config import read_assignments, read_toml
 
     settings = find(preset)
     if config is not None:

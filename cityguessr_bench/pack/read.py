@@ -26,6 +26,7 @@ from ..parquet import read_parquet
 from .layout import INDEX, VERSION, PackConfig, shard_name
 
 _HINT = "Pack the data set again: cgtool bench pack"
+_DAMAGED = "Delete that file, then run cgtool bench pack again, which makes it anew"
 _OPEN_SHARDS = 64
 
 
@@ -111,9 +112,9 @@ class Pack:
         try:
             frames, raw = self._row(shard, row)
         except (OSError, ValueError, IndexError, pa.ArrowException) as exc:
-            raise InputError(f"the shard {self.folder / name} is damaged: {exc}", _HINT) from exc
+            raise InputError(f"the shard {self.folder / name} is damaged: {exc}", _DAMAGED) from exc
         if zlib.crc32(raw) != crc32:
-            raise InputError(f"the shard {self.folder / name} is damaged: clip {self.clip_ids[place]}", _HINT)
+            raise InputError(f"the shard {self.folder / name} is damaged: clip {self.clip_ids[place]}", _DAMAGED)
         return frames
 
     @cached_property

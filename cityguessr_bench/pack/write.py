@@ -92,10 +92,10 @@ def pack(
     made = 0
     with ThreadPoolExecutor(workers) as pool:
         for number, start in enumerate(bounds):
-            sums = to / "shards" / f"{number:05d}.json"
-            if not sums.is_file():
+            sums, shard = to / "shards" / f"{number:05d}.json", to / shard_name(number, config.format)
+            if not (sums.is_file() and shard.is_file()):  # a damaged shard is deleted by hand, its sums stay
                 clips = plan.paths[start : start + config.clips_per_shard]
-                write_json(sums, _write_shard(to / shard_name(number, config.format), clips, config, pool))
+                write_json(sums, _write_shard(shard, clips, config, pool))
                 made += 1
             checks.append(json.loads(sums.read_text()))
             if on_shard is not None:
@@ -177,7 +177,11 @@ def _check_target(to: Path, plan: Plan) -> None:
     """Raise InputError where `to` holds something else than this pack."""
     note = to / "plan.json"
     if note.is_file():
-        if json.loads(note.read_text()).get("fingerprint") != plan.fingerprint:
+        try:
+            found = json.loads(note.read_text()).get("fingerprint")
+        except (ValueError, AttributeError) as exc:
+            raise InputError(f"{note} is damaged: {exc}", "Name another folder with --to") from exc
+        if found != plan.fingerprint:
             raise InputError(f"{to} holds a pack of other clips or another preset", "Name another folder with --to")
     elif to.is_dir() and any(to.iterdir()):
         raise InputError(f"{to} is not empty and is no pack", "Name another folder with --to")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cityguessr_data.core.errors import CgtoolError, ErrorClass, VideoError
 
 from ..hierarchy import Mode
-from ..inference import log_probs
+from ..inference import log_probs, precision_on
 from ..run_dir import RunDir
 from .clips import ClipReader, ClipRule, Frames
 from .guesses import TOP, guesses, remarks
@@ -97,7 +97,8 @@ def _answer(
             say(f"{film.video_id}: {number} of {len(reader.planned)} clips decoded")
             yield clip
 
-    scores = log_probs(model, stacked(told(), run.config.train.batch), device, run.config.train.precision)
+    where = torch.device(device)
+    scores = log_probs(model, stacked(told(), run.config.train.batch), where, precision_on(run, where))
     info = reader.index.info
     return VideoPrediction(
         source=film.source,

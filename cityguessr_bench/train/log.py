@@ -50,11 +50,13 @@ class Silent:
 
 
 class MetricsLog:
-    """Appends to metrics.jsonl and to TensorBoard. Lines of steps after `step` are cut: they will be made again."""
+    """Appends to metrics.jsonl and to TensorBoard. Lines of what is after `step` steps and `epochs` ended epochs are
+    cut: they will be made again."""
 
-    def __init__(self, path: Path, tensorboard: Path, step: int) -> None:
+    def __init__(self, path: Path, tensorboard: Path, step: int, epochs: int) -> None:
         if path.is_file():
-            write_bytes(path, b"".join(line for line in path.read_bytes().splitlines(True) if _is_until(line, step)))
+            lines = path.read_bytes().splitlines(True)
+            write_bytes(path, b"".join(line for line in lines if _is_until(line, step, epochs)))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = path.open("a", encoding="utf-8")
@@ -87,10 +89,12 @@ class MetricsLog:
             self._board.close()
 
 
-def _is_until(line: bytes, step: int) -> bool:
-    """Whether a line is whole and of a step up to `step`."""
+def _is_until(line: bytes, step: int, epochs: int) -> bool:
+    """Whether a line is whole, and of a step up to `step` or of the end of an epoch up to `epochs`."""
     try:
-        return bool(json.loads(line)["step"] <= step) and line.endswith(b"\n")
+        about = json.loads(line)
+        of_step = "lr" in about  # the end of an epoch has the step of the last of these
+        return bool(about["step"] <= step and (of_step or about["epoch"] <= epochs)) and line.endswith(b"\n")
     except (ValueError, KeyError, TypeError):
         return False
 

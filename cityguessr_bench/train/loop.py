@@ -41,7 +41,7 @@ def fit(job: Job, accelerator: Accelerator, listener: Listener, workers: int = 0
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; a checkpoint was saved.
-        StopError: a loss was NaN or infinite; the message has the step, and metrics.jsonl the clips.
+        StopError: a loss or a weight was NaN or infinite; the message has the step, and metrics.jsonl the clips.
         MachineError: out of memory.
         InputError: a damaged shard.
     """
@@ -82,7 +82,9 @@ class Trainer:
         self._names: list[str] = []
         self.log = None
         if accelerator.is_main_process:
-            self.log = MetricsLog(job.run.metrics_path, job.run.folder / "tensorboard", self.progress.step)
+            self.log = MetricsLog(
+                job.run.metrics_path, job.run.folder / "tensorboard", self.progress.step, self.progress.epochs
+            )
             if not self.log.has_tensorboard:
                 listener.said("TensorBoard is not installed: the numbers are in metrics.jsonl alone")
             listener.begun(job.run.folder.name, self.progress.step, self.n_steps, config.epochs)
@@ -168,7 +170,7 @@ class Trainer:
         for (step, lr, _), numbers in zip(self._unread, values, strict=False):
             losses = dict(zip(self._names, numbers, strict=True))
             if not math.isfinite(losses["total"]):
-                self._stop_for_nan(step, losses["total"])
+                self._stop_for_nan(step, f"the loss is {losses['total']}")
             if self.log is not None:
                 epoch = -(-step // self.order.steps_per_epoch)
                 self.log.write({"step": step, "epoch": epoch, "lr": lr, **losses, "clips_per_s": clips_per_s})
@@ -215,14 +217,21 @@ class Trainer:
         self._read_at = time.monotonic()
 
     def save(self) -> None:
-        """Write a checkpoint, in the main process. All losses have been read, so it is of sound weights."""
+        """Write a checkpoint, in the main process.
+
+        Raises:
+            StopError: a weight is no number, as after a gradient that was none; the checkpoint before this is kept.
+        """
         self.saved_at = time.monotonic()
         if not self.accelerator.is_main_process or self._saved == self.progress:
             return
+        weights = self.job.model.state_dict()
+        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+            self._stop_for_nan(self.progress.step, "a weight is no number")
         self._saved = self.progress
         scaler = self.accelerator.scaler
         state = {"optimiser": self.optimiser.state_dict(), "scaler": None if scaler is None else scaler.state_dict()}
-        checkpoints.save(self.job.run.checkpoints, self.progress, self.job.model.state_dict(), state)
+        checkpoints.save(self.job.run.checkpoints, self.progress, weights, state)
 
     def _take_up(self) -> Progress:
         """Where the run stands; its weights are loaded, the optimiser's state is loaded here."""
@@ -238,15 +247,15 @@ class Trainer:
     def _clips_since(self) -> int:
         return sum(len(self.order.of_step(step - 1)) for step, _, _ in self._unread)
 
-    def _stop_for_nan(self, step: int, value: float) -> None:
+    def _stop_for_nan(self, step: int, what: str) -> None:
         ids = [self.job.pack.clip_ids[place] for place in self.order.of_step(step - 1).tolist()]
         if self.log is not None:
             epoch = -(-step // self.order.steps_per_epoch)
-            self.log.write({"step": step, "epoch": epoch, "stopped": f"the loss is {value}", "clips": ids})
+            self.log.write({"step": step, "epoch": epoch, "stopped": what, "clips": ids})
             self.log.flush()
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
         raise StopError(
-            f"the loss is {value} at step {step}, with the clips {', '.join(ids[:_NAMED])}{more}",
+            f"{what} at step {step}, with the clips {', '.join(ids[:_NAMED])}{more}",
             "Train again with a lower train.lr, with train.grad_clip=1 or with train.precision=fp32",
         )
 

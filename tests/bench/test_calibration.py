@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
 
-from cityguessr_bench.calibration import calibration, confidences
+from cityguessr_bench.calibration import calibration
 
 # Edges themselves come often: that is where bins go wrong.
 confidence_values = st.one_of(st.floats(0, 1), st.integers(0, 15).map(lambda m: m / 15))
@@ -47,16 +46,6 @@ def test_known_answers() -> None:
     assert calibration(np.array([0.3, 0.7] * 10), np.array([False, True] * 10), 2).ece == pytest.approx(0.3)
 
 
-def test_confidences_are_softmax() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(50, 8)) * 200  # far below what exp can hold
-    predicted = rng.integers(0, 8, 50)
-    expected = softmax(logits, axis=1)[np.arange(50), predicted]
-    assert confidences(logits - 3000, predicted) == pytest.approx(expected)
-    assert confidences(logits, predicted) == pytest.approx(expected)
-    assert confidences(np.array([[0.0, -np.inf]]), np.array([0])).tolist() == [1.0]
-
-
 def test_what_is_not_fit() -> None:
     yes = np.array([True])
     for wrong in (np.array([1.01]), np.array([-0.1]), np.array([np.nan])):
@@ -66,11 +55,3 @@ def test_what_is_not_fit() -> None:
         calibration(np.array([]), np.array([], bool))
     with pytest.raises(ValueError, match="one clip or more"):
         calibration(np.array([0.5, 0.5]), yes)
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        confidences(np.array([[0, np.nan]]), np.array([0]))
-    with pytest.raises(ValueError, match="none above minus infinity"):
-        confidences(np.array([[-np.inf, -np.inf]]), np.array([0]))
-    with pytest.raises(ValueError, match="expected labels of 0 to 1"):
-        confidences(np.zeros((1, 2)), np.array([2]))
-    with pytest.raises(ValueError, match="expected scores"):
-        confidences(np.zeros((1, 2)), np.array([0, 1]))

@@ -68,7 +68,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
         commands.append(["bench", "train", *words, *small_assignments(**_sections(reduction))])
     (folder / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1"]
-    launch += ["--master_port", str(_free_port()), str(folder / "script.py"), json.dumps(commands)]
+    launch += ["--master_port", str(free_port()), str(folder / "script.py"), json.dumps(commands)]
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(
         launch, cwd=ROOT, env=env | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200, check=False
@@ -153,7 +153,8 @@ def test_averaged_shares_are_the_whole(n: int, n_processes: int, reduction: Any)
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Of the loopback."""
     import socket
 
     with socket.socket() as s:

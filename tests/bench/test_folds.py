@@ -14,7 +14,7 @@ from cityguessr_bench.folds import open_folds, pooled, spreads
 from cityguessr_bench.hierarchy import MODES
 from cityguessr_bench.results import FoldResults
 from cityguessr_bench.results_json import to_json
-from cityguessr_bench.run_config import NetworkConfig, RunConfig
+from cityguessr_bench.run_config import NetworkConfig, RunConfig, TrainConfig
 from cityguessr_bench.run_dir import RunDir
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.types import LEVELS
@@ -57,9 +57,9 @@ def test_the_spread_is_that_of_numpy() -> None:
     assert value["modes"]["none"]["city"]["top5"]["sd"] == found["none"]["city"].top5.sd
 
 
-def make_run(folder: Path, classes: Classes = CLASSES) -> None:
+def make_run(folder: Path, classes: Classes = CLASSES, seed: int = 0) -> None:
     """A run without weights."""
-    config = RunConfig(network=NetworkConfig(weights="random", tla=False))
+    config = RunConfig(network=NetworkConfig(weights="random", tla=False), train=TrainConfig(seed=seed))
     RunDir.create(folder, config, config.model_config(classes.sizes, 1, scenes=False), classes, {})
 
 
@@ -80,4 +80,7 @@ def test_what_is_no_whole_set_of_folds_is_told(tmp_path: Path) -> None:
         open_folds(tmp_path)
     make_run(tmp_path / "fold1", random_classes(sizes={"city": 13, "state": 12, "country": 9, "continent": 6}))
     with pytest.raises(InputError, match="fold1 has other classes than"):
+        open_folds(tmp_path)
+    make_run(tmp_path / "fold1", seed=1)
+    with pytest.raises(InputError, match="fold1 has other settings than"):
         open_folds(tmp_path)

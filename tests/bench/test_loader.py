@@ -101,6 +101,16 @@ def test_training_draws_a_frame_of_every_stretch_anew(pack: Pack) -> None:
     assert len(seen) == 16  # every combination, in 160 clips
 
 
+def test_a_clip_looks_otherwise_in_every_epoch(pack: Pack) -> None:
+    steps = _steps(pack)
+    seen: dict[int, list[tuple[float, ...]]] = {}
+    for batch in batches(steps, range(9)):
+        for place, look in zip(batch.places.tolist(), batch.looks.tolist(), strict=True):
+            seen.setdefault(place, []).append(tuple(look))
+    assert len(seen) == 16 and all(len(set(looks)) == 3 for looks in seen.values())
+    assert len({look for looks in seen.values() for look in looks}) == 48  # and no two clips look alike
+
+
 def test_scoring_takes_places_in_order_and_first_frames(pack: Pack) -> None:
     places = read_split(pack, "v").parts["test"]
     scoring = ScoringBatches(pack, places, 4, 3)

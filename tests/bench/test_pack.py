@@ -111,6 +111,9 @@ def test_it_resumes_and_never_mixes(out: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "full" / "mine.txt").touch()
     with pytest.raises(InputError, match="is not empty and is no pack"):
         pack(out, tmp_path / "full", SMALL)
+    (tmp_path / "p" / "plan.json").write_text("{")
+    with pytest.raises(InputError, match=r"plan\.json is damaged"):
+        pack(out, tmp_path / "p", SMALL)
 
 
 def test_a_missing_frame_stops_with_its_path(out: Path, tmp_path: Path) -> None:
@@ -137,20 +140,26 @@ def test_a_clip_without_a_frame_row_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["uint8", "jpeg"])
-def test_a_damaged_shard_is_named(out: Path, tmp_path: Path, format: str) -> None:
+def test_a_damaged_shard_is_named_and_made_anew(out: Path, tmp_path: Path, format: str) -> None:
     config = PackConfig(n_frames=4, size_px=32, format=format)  # type: ignore[arg-type]
     pack(out, tmp_path / "p", config)
     shard = tmp_path / "p" / shard_name(0, config.format)
-    content = bytearray(shard.read_bytes())
+    whole = shard.read_bytes()
+    content = bytearray(whole)
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     damaged = Pack.open(tmp_path / "p")
-    with pytest.raises(InputError, match=f"the shard {shard} is damaged"):
+    with pytest.raises(InputError, match=f"the shard {shard} is damaged.*Delete that file"):
         for place in range(len(damaged)):
             damaged.clip(place)
     shard.unlink()
     with pytest.raises(InputError, match=f"the shard {shard} is missing"):
         Pack.open(tmp_path / "p")
+    assert pack(out, tmp_path / "p", config).n_shards_made == 1  # as the error says
+    assert shard.read_bytes() == whole
+    mended = Pack.open(tmp_path / "p")
+    for place in range(len(mended)):
+        mended.clip(place)
 
 
 def test_it_travels_to_worker_processes(out: Path, tmp_path: Path) -> None:

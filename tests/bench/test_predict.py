@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -264,6 +265,12 @@ def test_a_video_s_answer_is_the_mean_of_its_clips(run: RunDir, long_film: Path,
         assert {g.label: g.probability for g in told.levels[level]} == pytest.approx(dict(enumerate(mean)), abs=1e-5)
     assert (told.n_frames, [c.n_frames for c in told.clips]) == (1700, [850, 850])
     assert told.video_id == "local_long" and told.source == str(long_film)
+
+
+def test_a_run_of_half_precision_is_asked_as_it_is_evaluated(run: RunDir, long_film: Path, tmp_path: Path) -> None:
+    """On a CPU both compute in float32."""
+    config = run.config.changed({"train": {"precision": "bf16"}}, "test")
+    assert ask(dataclasses.replace(run, config=config), tmp_path, long_film) == ask(run, tmp_path, long_film)
 
 
 def test_one_that_fails_loses_none_of_the_others(run: RunDir, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cityguessr_bench.config_text import to_toml
 from cityguessr_bench.models import build_model, parameter_counts
 from cityguessr_bench.presets import PRESETS, preset
-from cityguessr_bench.run_config import RunConfig, to_toml
+from cityguessr_bench.run_config import RunConfig
 from cityguessr_data.core.errors import InputError
 
 CHOICES = Path(__file__).parents[2] / "docs" / "choices.md"
@@ -69,6 +70,9 @@ def test_settings_that_no_run_can_have() -> None:
     for settings, told in [
         ({"train": {"report": "best"}}, "train.watch"),
         ({"data": {"frames": 7}}, "multiple of data.frames"),
+        ({"data": {"frames": 0}}, "data.frames must be over 0"),
+        ({"data": {"stored_frames": 0}}, "data.stored_frames must be over 0"),
+        ({"data": {"size_px": 7}}, "data.size_px must be 8 or more"),
         ({"data": {"sampling": "authors", "frames": 8, "stored_frames": 8}}, "16 frames"),
         ({"train": {"lr": float("nan")}}, "train.lr"),
         ({"train": {"epochs": True}}, "train.epochs"),

@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ from tests.support_runs import make_small_pack, small_config, write_split
 
 KILLS = int(os.environ.get("CGTOOL_KILLS", "1"))
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = small_config(train={"epochs": 8, "warmup": 0.1})
+CONFIG = small_config(train={"epochs": 8, "warmup": 0.1, "lr": 1e-3})
 """24 steps, 3 an epoch, watched."""
 
 
@@ -65,8 +66,8 @@ def _request(pack: Path, run: Path, config: RunConfig = CONFIG, resume: bool = T
     return TrainRequest(pack, run, "v", config, resume=resume, device="cpu")
 
 
-def _same(run: Path, other: Path) -> None:
-    for which in ("last", "best"):
+def _same(run: Path, other: Path, kept: Sequence[str] = ("last", "best")) -> None:
+    for which in kept:
         ours, theirs = (checkpoints.weights_of(folder / "checkpoints", which) for folder in (run, other))  # type: ignore[arg-type]
         assert ours.parent.name == theirs.parent.name
         a, b = load_file(ours), load_file(theirs)
@@ -113,6 +114,57 @@ def test_a_checkpoint_within_an_epoch_by_the_clock(
     monkeypatch.setattr(loop.Trainer, "_descend", descend)
     train(_request(pack, tmp_path / "run"))
     _same(tmp_path / "run", undisturbed)
+
+
+def test_killed_between_two_scorings_of_one_epoch(
+    pack: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted while an epoch was scored; then killed when it had been, before that was saved."""
+    with pytest.raises(KeyboardInterrupt):
+        train(_request(pack, tmp_path / "run", resume=False), Stopper(3))
+
+    def die(*_args: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cityguessr_bench.checkpoints.save", die)
+        with pytest.raises(RuntimeError, match="killed"):
+            train(_request(pack, tmp_path / "run"))
+    assert '"test/city"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+    train(_request(pack, tmp_path / "run"))
+    _same(tmp_path / "run", undisturbed)
+
+
+def test_epochs_that_were_not_saved_are_done_again(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is watched, so short epochs pass without a checkpoint: killed in the second, stopped in the third, killed
+    in the fifth."""
+    config = CONFIG.changed({"train": {"watch": "none", "report": "last"}}, "test")
+    train(_request(pack, tmp_path / "undisturbed", config, resume=False))
+    names = [path.name for path in (tmp_path / "undisturbed" / "checkpoints").iterdir()]
+    assert names == ["00000024-0008"]
+    save, descend, stopper = checkpoints.save, loop.Trainer._descend, Stopper(7)
+    saved: list[str] = []
+    dies_at = {4, 13}
+
+    def noted(folder: Path, progress: checkpoints.Progress, *more: Any) -> None:
+        saved.append(progress.name)
+        save(folder, progress, *more)
+
+    def crash(self: loop.Trainer, batch: loop.Batch, whole: Places) -> tuple[list[str], torch.Tensor]:
+        if self.progress.step in dies_at:
+            dies_at.remove(self.progress.step)
+            raise RuntimeError("killed")
+        return descend(self, batch, whole)
+
+    monkeypatch.setattr(loop.Trainer, "_descend", crash)
+    monkeypatch.setattr("cityguessr_bench.checkpoints.save", noted)
+    for error in (RuntimeError, KeyboardInterrupt, RuntimeError):
+        with pytest.raises(error):
+            train(_request(pack, tmp_path / "run", config), stopper)
+    (done,) = train(_request(pack, tmp_path / "run", config), stopper)
+    assert stopper.begun_at == [0, 0, 8, 8] and saved == ["00000008-0002", "00000024-0008"]
+    assert (done.n_steps, done.n_epochs, done.best_top1) == (24, 8, None)
+    _same(tmp_path / "run", tmp_path / "undisturbed", ["last"])
 
 
 SCRIPT = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import torch
 from torch import nn
 
 from cityguessr_bench import checkpoints
+from cityguessr_bench.data import read_split
+from cityguessr_bench.evaluate_run import score_run
 from cityguessr_bench.inference import load_model, predict_part
+from cityguessr_bench.loader import Order
 from cityguessr_bench.models import build_model
 from cityguessr_bench.models.cityguessr import CityGuessr
 from cityguessr_bench.pack.read import Pack
@@ -144,6 +148,20 @@ def test_shuffled_labels_are_what_is_learnt(pack: Path, tmp_path: Path) -> None:
     assert losses[False] != losses[True]
 
 
+def test_an_evaluation_tells_a_control_and_a_run_under_way(pack: Path, tmp_path: Path) -> None:
+    config = small_config(train={"epochs": 2, "shuffle_labels": True, "watch": "none", "report": "last"})
+    _train(pack, tmp_path / "run", config)
+    run = RunDir.open(tmp_path / "run")
+    newest = checkpoints.last(run.checkpoints)
+    assert newest is not None
+    for epochs in (2, 1):
+        progress = replace(checkpoints.read_progress(newest), epochs=epochs)
+        (newest / "about.json").write_text(json.dumps(asdict(progress)))
+        notes = score_run(run, device="cpu").results.notes
+        assert "trained with shuffled labels" in notes[0]
+        assert any("is not finished: 1 of its 2 epochs" in note for note in notes) == (epochs == 1)
+
+
 def test_a_loss_that_is_no_number_stops_the_run(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the fourth step, of the second epoch; nothing is saved after it."""
     forward, calls = CityGuessr.forward, []
@@ -161,12 +179,34 @@ def test_a_loss_that_is_no_number_stops_the_run(pack: Path, tmp_path: Path, monk
     last = _lines(tmp_path / "run")[-1]
     assert last["step"] == 4 and last["stopped"] == "the loss is nan" and len(last["clips"]) == 7
     assert all(clip in stopped.value.message for clip in last["clips"])
+    data = Pack.open(pack)
+    of_step = Order(read_split(data, "v").parts["train"], 7, 0).of_step(3)
+    assert last["clips"] == [data.clip_ids[place] for place in of_step]
     newest = checkpoints.last(tmp_path / "run" / "checkpoints")
     assert newest is not None and newest.name == "00000003-0001"
     calls.clear()
     calls.extend([0] * 9)  # mended
     done, _ = _train(pack, tmp_path / "run", small_config(), resume=True)
     assert done.n_steps == 6 and [line["step"] for line in _lines(tmp_path / "run")] == [1, 2, 3, 3, 4, 5, 6, 6]
+
+
+def test_weights_that_are_no_numbers_are_not_saved(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sixth gradient is NaN, and no loss is: none follows."""
+    forward, calls = CityGuessr.forward, []
+
+    def steep(self: CityGuessr, clips: torch.Tensor) -> GeoOutput:
+        scores = forward(self, clips)
+        calls.extend([1] if self.training else [])
+        if self.training and len(calls) == 6:
+            scores.logits["state"].register_hook(lambda gradient: gradient * math.nan)
+        return scores
+
+    monkeypatch.setattr(CityGuessr, "forward", steep)
+    with pytest.raises(StopError, match="a weight is no number at step 6, with the clips "):
+        _train(pack, tmp_path / "run", small_config())
+    assert _lines(tmp_path / "run")[-1]["stopped"] == "a weight is no number"
+    newest = checkpoints.last(tmp_path / "run" / "checkpoints")
+    assert newest is not None and newest.name == "00000003-0001"
 
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])

@@ -265,16 +265,19 @@ def test_folds_are_scored_each_and_together(tmp_path: Path, monkeypatch: pytest.
         write_split(pack, f"w-fold{fold}", {clip: "test" if f"{fold}_0" in clip else "train" for clip in ids})
     config = small_config(train={"watch": "none", "report": "last", "epochs": 1})
     train(TrainRequest(pack, tmp_path / "run", "w", config, device="cpu"))
-    pages = {}
+    pages, folds_shown = {}, {}
 
-    def page(results: Results, predictions: Predictions, _: object, frames: Frames, path: Path) -> None:
-        assert results.n_clips == len(predictions)
-        pages[path] = {frames(clip_id).shape for clip_id in predictions.clip_ids}
+    def page(
+        results: Results, predictions: Predictions, _: object, frames: Frames, path: Path, *, other: object, folds: Any
+    ) -> None:
+        assert results.n_clips == len(predictions) and other is None
+        pages[path], folds_shown[path] = {frames(clip_id).shape for clip_id in predictions.clip_ids}, folds
         path.write_text("a page")
 
     monkeypatch.setattr("cityguessr_bench.page.report.write_report", page)
     done = run(tmp_path / "run")
     assert len(pages) == 4 and set.union(*pages.values()) == {(4, 3, 16, 16)}
+    assert [path.parent.name for path, folds in folds_shown.items() if folds is not None] == ["run"]
     assert done.exit_code == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80 and "…" not in done.stdout
     one_each = {"predictions.parquet", "results.json", "report.html"}
