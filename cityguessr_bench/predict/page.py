@@ -23,10 +23,9 @@ from cityguessr_data.stats.page.blocks import (
     num,
     text,
 )
-from cityguessr_data.stats.page.charts.world import LAND, REGIONS, areas, land, over_land
+from cityguessr_data.stats.page.charts.world import LAND, REGIONS, areas, bubbles, land, over_land
 from cityguessr_data.stats.page.drawing import page_spec
 from cityguessr_data.stats.page.shell import Page, render
-from cityguessr_data.stats.page.theme import colour
 from cityguessr_data.stats.page.words import DASH, LEVEL_NAMES, many, number, percent, place, plain, whole
 
 from ..hierarchy import Mode
@@ -152,21 +151,15 @@ def _bubbles(cities: Sequence[Guess]) -> alt.LayerChart:
         }
         for city in cities
     ]
-    marks = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_circle(
-            clip=True, fill=colour("accent"), fillOpacity=0.55, stroke=colour("accent"), strokeWidth=0.8, opacity=1
-        )
-        .encode(
-            longitude="lon:Q",
-            latitude="lat:Q",
-            size=areas("p", "Probability", None),
-            tooltip=[
-                alt.Tooltip("city:N", title="City"),
-                alt.Tooltip("where:N", title="Country"),
-                alt.Tooltip("p:Q", title="Probability", format=".1%"),
-            ],
-        )
+    marks = bubbles(rows).encode(
+        longitude="lon:Q",
+        latitude="lat:Q",
+        size=areas("p", "Probability", None),
+        tooltip=[
+            alt.Tooltip("city:N", title="City"),
+            alt.Tooltip("where:N", title="Country"),
+            alt.Tooltip("p:Q", title="Probability", format=".1%"),
+        ],
     )
     return over_land(marks)
 

@@ -14,7 +14,7 @@ from cityguessr_data.core.errors import InputError
 from ..checkpoints import Progress, last, read_progress
 from ..data import fold_names, open_pack, read_split
 from ..pack.read import Pack
-from ..run_config import Precision, RunConfig
+from ..run_config import RANDOM, Precision, RunConfig
 from ..run_dir import fold_folders
 from .log import Listener, Silent
 from .loop import fit
@@ -69,6 +69,9 @@ def train(request: TrainRequest, listener: Listener | None = None) -> tuple[Trai
     listener = listener if listener is not None and accelerator.is_main_process else Silent()
     if accelerator.is_main_process:
         _check_folder(request)
+        if not (request.run / "config.json").is_file():
+            _check_weights(request.config)
+        _check_unpacked(request, accelerator.num_processes)
     with accelerator.main_process_first():  # it may have to pack
         pack = open_pack(request.data, request.config.data, listener.said)
     names = fold_names(pack, request.split)
@@ -137,6 +140,30 @@ def _check_folder(request: TrainRequest) -> None:
     names = {path.name for path in run.iterdir() if not path.name.endswith(".partial")}
     if not (run / "config.json").is_file() and not fold_folders(run) and not names <= _BEFORE_CONFIG | {"fold0"}:
         raise InputError(f"{run} is no run (it has no config.json)", "Name another --run")
+
+
+def _check_weights(config: RunConfig) -> None:
+    """Look for what a new run will load before hours go into a pack."""
+    from ..models.hub_folder import find_folder
+    from ..models.text_encoders import load_text_encoder
+
+    if config.network.tla:
+        load_text_encoder(config.text.encoder)
+    if config.network.weights != RANDOM:
+        find_folder(config.network.weights)
+
+
+def _check_unpacked(request: TrainRequest, n_processes: int) -> None:
+    """Of an output directory: look for its split before it is packed, and pack only where nobody waits meanwhile."""
+    splits = request.data / "splits"
+    if (request.data / "pack.json").is_file() or not (request.data / "manifests").is_dir():
+        return
+    if n_processes > 1:  # the others would wait for one, and the exchange between them gives up after minutes
+        raise InputError(f"{request.data} is not packed", "Run cgtool bench pack first, and name the pack")
+    names = (str(request.split), f"{request.split}.parquet", f"{request.split}-fold0.parquet")
+    if not Path(request.split).is_file() and not any((splits / name).is_file() for name in names):
+        known = ", ".join(sorted(path.stem for path in splits.glob("*.parquet"))) or "none"
+        raise InputError(f"{request.data} has no split {request.split}; it has {known}", "Make it with cgtool split")
 
 
 def _check_kind(run: Path, single: bool) -> None:

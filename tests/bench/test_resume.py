@@ -25,7 +25,7 @@ from cityguessr_bench.data import Places
 from cityguessr_bench.run_config import RunConfig
 from cityguessr_bench.train import loop
 from cityguessr_bench.train.log import Silent
-from cityguessr_bench.train.run import TrainRequest, train
+from cityguessr_bench.train.run import TrainRequest, make_accelerator, train
 from cityguessr_data.core.errors import InputError
 from tests.support_runs import make_small_pack, small_config, write_split
 
@@ -133,6 +133,24 @@ def test_killed_between_two_scorings_of_one_epoch(
     assert '"test/city"' in (tmp_path / "run" / "metrics.jsonl").read_text()
     train(_request(pack, tmp_path / "run"))
     _same(tmp_path / "run", undisturbed)
+
+
+def test_the_loss_scale_is_taken_up(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of fp16, which only a GPU computes in, here around float32: it doubles after every fifth step."""
+    scalers: list[torch.amp.GradScaler] = []
+
+    def scaled(*args: Any) -> Any:
+        accelerator = make_accelerator(*args)
+        scalers.append(torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=5))
+        accelerator.scaler = scalers[-1]
+        return accelerator
+
+    monkeypatch.setattr("cityguessr_bench.train.run.make_accelerator", scaled)
+    with pytest.raises(KeyboardInterrupt):
+        train(_request(pack, tmp_path / "run", resume=False), Stopper(7))
+    train(_request(pack, tmp_path / "run"))
+    ends = [(scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) for scaler in scalers]
+    assert ends == [(4.0, 3), (32.0, 4)]  # after 8 steps, and after 24
 
 
 def test_epochs_that_were_not_saved_are_done_again(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

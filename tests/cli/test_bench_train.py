@@ -205,7 +205,8 @@ def test_sigterm_ends_with_130_and_resume_goes_on(bench: Any, pack: Path, tmp_pa
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and err.splitlines()[-1] == "interrupted. The same command goes on with --resume", err
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == "interrupted. The same command goes on with --resume"
     from cityguessr_bench import checkpoints
 
     newest = checkpoints.last(run / "checkpoints")
@@ -220,3 +221,17 @@ def test_small_settings_are_the_same_by_flags() -> None:
     words = small_assignments(network={"tla": True})
     changed = preset("tiny").changed(read_assignments(words[3::2]), "--set")
     assert words[:2] == ["--preset", "tiny"] and changed == small_config(network={"tla": True})
+
+
+def test_an_output_directory_is_not_packed_before_split_and_weights_are_there(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_small_pack(tmp_path)
+    out, run = tmp_path / "out", tmp_path / "r"
+    words = _train(out, run)
+    _refused(bench(*words[: words.index("--split")], "--split", "nosuch"), "has no split nosuch", "cgtool split")
+    monkeypatch.setenv("CGTOOL_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = bench(*words, "--set", "network.weights=some/checkpoint")
+    assert done.code == 2 and "some/checkpoint" in done.err and "packing" not in done.err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out.")] == [] and not run.exists()

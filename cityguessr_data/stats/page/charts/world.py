@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....core.manifests import manifest_path
@@ -74,24 +74,27 @@ def world(cities: Sequence[ClassCount]) -> alt.LayerChart:
         }
         for c in cities
     ]
-    bubbles = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_circle(
-            clip=True, fill=colour("accent"), fillOpacity=0.55, stroke=colour("accent"), strokeWidth=0.8, opacity=1
-        )
-        .encode(
-            longitude="lon:Q",
-            latitude="lat:Q",
-            size=areas("n", "Clips", sizes),
-            tooltip=[
-                alt.Tooltip("city:N", title="City"),
-                alt.Tooltip("where:N", title="Country"),
-                alt.Tooltip("n:Q", title="Clips", format=","),
-                alt.Tooltip("videos:N", title="Source videos"),
-            ],
-        )
+    marks = bubbles(rows).encode(
+        longitude="lon:Q",
+        latitude="lat:Q",
+        size=areas("n", "Clips", sizes),
+        tooltip=[
+            alt.Tooltip("city:N", title="City"),
+            alt.Tooltip("where:N", title="Country"),
+            alt.Tooltip("n:Q", title="Clips", format=","),
+            alt.Tooltip("videos:N", title="Source videos"),
+        ],
     )
-    return over_land(bubbles)
+    return over_land(marks)
+
+
+def bubbles(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """One see-through circle a row, its place and size still to be encoded."""
+    import altair as alt
+
+    return alt.Chart(alt.Data(values=list(rows))).mark_circle(
+        clip=True, fill=colour("accent"), fillOpacity=0.55, stroke=colour("accent"), strokeWidth=0.8, opacity=1
+    )
 
 
 def areas(field: str, title: str, legend: Any) -> Any:
