@@ -88,7 +88,7 @@ def _size(results: Results) -> str:
         by = f" of the split {cut(origin.split)}" if origin.split else ""
         parts.append(f"the part {origin.part}{by}")
     if origin.weights is not None:
-        last = "the weights of the last epoch"
+        last = "its last weights"
         parts.append(last if origin.weights == "last" else f"the weights best on the part {origin.watched}")
     return ", ".join(parts)
 

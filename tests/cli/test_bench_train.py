@@ -21,6 +21,7 @@ from cityguessr_bench.models.cityguessr import CityGuessr
 from cityguessr_bench.presets import preset
 from cityguessr_bench.run_config import RunConfig
 from cityguessr_bench.run_dir import RunDir
+from cityguessr_data.core.errors import DiskFullError
 from tests.support_build import CGTOOL, hear_ctrl_c
 from tests.support_models import hub_state, write_hub_folder
 from tests.support_models import small_config as small_model
@@ -177,6 +178,15 @@ def test_too_little_memory_is_one_line(bench: Any, pack: Path, tmp_path: Path, m
     monkeypatch.setattr(CityGuessr, "forward", full)
     done = bench(*_train(pack, tmp_path / "r"))
     assert done.code == 2 and "not enough memory for train.batch=7" in done.err.splitlines()[-1]
+
+
+def test_a_full_disk_says_how_to_go_on(bench: Any, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DiskFullError("no space left while writing x", "Free some space and run the same command again")
+
+    monkeypatch.setattr("cityguessr_bench.checkpoints.save", full)
+    done = bench(*_train(pack, tmp_path / "r"))
+    assert done.code == 3 and done.err.splitlines()[-1].endswith("run the same command again, with --resume")
 
 
 def test_the_end_of_a_run_as_json_and_a_second_time(bench: Any, pack: Path, tmp_path: Path) -> None:
