@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from cityguessr_data.core.units import size
+
 from .console import plain, say
-from .summary import plural, size
+from .summary import plural
 
 _LINE_EVERY_S = 10.0
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from cityguessr_data.core.atomic import write_bytes
 from cityguessr_data.core.errors import DiskFullError, InputError
 from cityguessr_data.core.fingerprint import fingerprint
+from cityguessr_data.core.units import size
 
 from .pack.layout import PackConfig
 from .pack.read import Pack
@@ -110,11 +111,11 @@ def make_pack(
     free, needed = shutil.disk_usage(_existing(to)).free, max(0, n_bytes - there)
     if needed > 0.01 * n_bytes + 1_000_000 or not there:
         about = "about " if config.format == "jpeg" else ""
-        have = f", {_size(there)} of it is there" if there else ""
-        say(f"packing {out} to {to}: {about}{_size(n_bytes)}{have}; {_size(free)} are free")
+        have = f", {size(there)} of it is there" if there else ""
+        say(f"packing {out} to {to}: {about}{size(n_bytes)}{have}; {size(free)} are free")
         if needed > free:
             raise DiskFullError(
-                f"the pack takes {_size(needed)}, and the disk of {to} has {_size(free)} free",
+                f"the pack takes {size(needed)}, and the disk of {to} has {size(free)} free",
                 "Free some space, name another disk, or --set data.format=jpeg",
             )
     done = pack(out, to, config, workers, on_shard)
@@ -214,11 +215,3 @@ def _existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that is there."""
     whole = path.resolve()
     return next(folder for folder in (whole, *whole.parents) if folder.is_dir())
-
-
-def _size(n_bytes: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.1f} TB"

@@ -49,11 +49,11 @@ class LossParts:
     tla: Tensor | None = None
     """Eq. 3; None where the model has no text branch."""
 
-    def numbers(self) -> dict[str, float]:
-        """For the log: total, geo, geo/city .. geo/continent, scene and tla where they are. Waits for the device."""
+    def by_name(self) -> dict[str, Tensor]:
+        """For the log, without gradients: total, geo, geo/city .. geo/continent, scene and tla where they are."""
         parts = {"total": self.total, "geo": self.geo, **{f"geo/{level}": v for level, v in self.by_level.items()}}
         parts |= {name: v for name, v in (("scene", self.scene), ("tla", self.tla)) if v is not None}
-        return dict(zip(parts, torch.stack([v.detach() for v in parts.values()]).tolist(), strict=True))
+        return {name: value.detach() for name, value in parts.items()}
 
 
 def geo_losses(logits: Mapping[Level, Tensor], labels: Mapping[Level, Tensor]) -> dict[Level, Tensor]:

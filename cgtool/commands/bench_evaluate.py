@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..console import command, plain, print_json, say
+from ..outputs import check_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,9 +77,10 @@ def evaluate(
         if value is not None and (name in _OF_A_RUN) == (run is None):
             of = "a run" if run is None else "--predictions"
             raise InputError(f"--{name} belongs to {'--predictions' if of != 'a run' else of}", f"Leave out --{name}")
-    if html is not None and (no_html or html.is_dir()):
-        why = "--html and --no-html exclude each other" if no_html else f"--html {html} is a folder"
-        raise InputError(why, "Give a file for the page, or leave it out")
+    if html is not None and no_html:
+        raise InputError("--html and --no-html exclude each other", "Give one of the two")
+    if html is not None:
+        check_page(html, [path for path in (run, predictions, taxonomy, data) if path is not None])
     if predictions is not None:
         _score_file(predictions, taxonomy, data, out, html, no_html, json_)
     elif run is not None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import command, plain, print_json, say, stderr
+from ..outputs import check_page, writing
 from ..tables import safe
-from .stats import _check_page, _writing
 
 if TYPE_CHECKING:
     from cityguessr_bench.hierarchy import Mode
@@ -92,7 +92,7 @@ def predict(
     if html is not None and done:
         from cityguessr_bench.predict.page import write_page
 
-        with _writing("--html", html):
+        with writing("--html", html):
             write_page(run, opened.config.model, which, mode.value, done, failures, html)
         say(f"page: {plain(str(html))}")
     tell_failures(failures, len(videos))
@@ -167,6 +167,6 @@ def _check_html(html: Path, run: RunDir, videos: Sequence[str]) -> None:
     from cityguessr_data.core.errors import InputError
     from cityguessr_data.media.ids import is_local
 
-    _check_page(html, [Path(video) for video in videos if is_local(video)])
+    check_page(html, [Path(video) for video in videos if is_local(video)])
     if html.resolve() == run.report_path.resolve():
         raise InputError(f"--html {html} is the run's report of its evaluation", "Name another file for the page")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cityguessr_data.core.units import size
+
 from ..console import command, print_json, say, stdout
-from ..summary import plural, size
+from ..summary import plural
 from ..tables import fact
 
 if TYPE_CHECKING:

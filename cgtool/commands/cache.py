@@ -32,9 +32,10 @@ def drop(
     Your own local source files are never touched. Where two data sets share a cache folder, the videos that both ask
     for go too: the other one downloads them again if it needs them.
     """
+    from cityguessr_data.core.units import size
     from cityguessr_data.status import drop_cache
 
-    from ..summary import plural, size
+    from ..summary import plural
 
     dropped = drop_cache(out, cache)
     if json_:

@@ -19,7 +19,7 @@ from .. import augment, checkpoints
 from ..checkpoints import Progress
 from ..data import Places, need_part
 from ..loader import Batch, Order, TrainingSteps, batches
-from ..losses import LossParts, Targets, total_loss
+from ..losses import Targets, total_loss
 from .distributed import Slice
 from .interrupt import Interrupts
 from .log import Listener, MetricsLog
@@ -154,7 +154,8 @@ class Trainer:
             a.clip_grad_norm_(self.job.model.parameters(), config.grad_clip)
         self.optimiser.step()
         self.optimiser.zero_grad()
-        return _detached(parts)
+        by_name = parts.by_name()
+        return list(by_name), torch.stack([value.float() for value in by_name.values()])
 
     def read(self, interrupts: Interrupts) -> bool:
         """Look at the losses since the last look, and log them; whether any process was asked to stop.
@@ -258,13 +259,6 @@ class Trainer:
             f"{what} at step {step}, with the clips {', '.join(ids[:_NAMED])}{more}",
             "Train again with a lower train.lr, with train.grad_clip=1 or with train.precision=fp32",
         )
-
-
-def _detached(parts: LossParts) -> tuple[list[str], Tensor]:
-    """Names and values of the losses, still on the device."""
-    by_name = {"total": parts.total, "geo": parts.geo, **{f"geo/{level}": v for level, v in parts.by_level.items()}}
-    by_name |= {name: v for name, v in (("scene", parts.scene), ("tla", parts.tla)) if v is not None}
-    return list(by_name), torch.stack([v.detach().float() for v in by_name.values()])
 
 
 def _is_out_of_memory(exc: RuntimeError) -> bool:

@@ -144,11 +144,11 @@ def test_averaged_shares_are_the_whole(n: int, n_processes: int, reduction: Any)
         rows = np.array_split(places, n_processes)[rank]
         more = {"scene_count": mine.scene_count, "n_processes": n_processes}
         parts = mine.weighted(losses(rows if len(rows) else places[:1], **more), reduction)
-        for name, value in parts.numbers().items():
-            sums[name] = sums.get(name, 0) + value / n_processes
+        for name, value in parts.by_name().items():
+            sums[name] = sums.get(name, 0) + value.item() / n_processes
         for total, g in zip(gradients, torch.autograd.grad(parts.total, list(model.parameters())), strict=True):
             total += g / n_processes
-    assert sums == pytest.approx(whole.numbers(), abs=1e-5)
+    assert sums == pytest.approx({name: value.item() for name, value in whole.by_name().items()}, abs=1e-5)
     for a, b in zip(gradients, expected, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 

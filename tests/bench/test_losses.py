@@ -116,8 +116,8 @@ def test_total_is_the_sum_of_the_terms_that_exist() -> None:
     alone = total_loss(GeoOutput(scores.logits), Targets(targets.labels))
     assert (alone.scene, alone.tla) == (None, None)
     assert alone.total.item() == whole.geo.item()
-    assert list(alone.numbers()) == ["total", "geo", *(f"geo/{level}" for level in LEVELS)]
-    assert whole.numbers()["tla"] == pytest.approx(whole.tla.item())
+    assert list(alone.by_name()) == ["total", "geo", *(f"geo/{level}" for level in LEVELS)]
+    assert whole.by_name()["tla"].item() == pytest.approx(whole.tla.item())
     with pytest.raises(ValueError, match="text targets"):
         total_loss(scores, dataclasses.replace(targets, text=None))
 

@@ -258,6 +258,14 @@ def test_a_split_by_clip_is_told_to_flatter(tmp_path: Path) -> None:
     assert "100.0% of the evaluated clips are of a source video that train has clips of" in text
 
 
+def test_a_page_replaces_nothing_but_a_page(predictions: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("not to be lost")
+    done = run("--predictions", predictions, "--html", mine)
+    assert done.exit_code == 2 and "is there and is no page" in done.stderr
+    assert mine.read_text() == "not to be lost"
+
+
 def test_folds_are_scored_each_and_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = make_small_pack(tmp_path)
     ids = pq.read_table(tmp_path / "out" / "manifests" / "clips.parquet")["clip_id"].to_pylist()
