@@ -13,7 +13,7 @@ from cityguessr_data.core.types import LEVELS
 from .checkpoints import last, read_progress, weights_of
 from .data import open_pack, read_split
 from .evaluate import Labels, evaluate
-from .inference import Which, predict_part
+from .inference import Change, Which, predict_part
 from .pack.read import Pack
 from .predictions import Predictions
 from .results import Origin, Results
@@ -45,12 +45,13 @@ def score_run(
     *,
     which: Which | None = None,
     device: str = "auto",
+    change: Change | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> RunScores:
     """Run the model over a part of the split, and score what it says.
 
     Args:
-        run, part, data, which, device, on_batch: as for `inference.predict_part`.
+        run, part, data, which, device, change, on_batch: as for `inference.predict_part`.
     Raises:
         InputError, MachineError: as `predict_part`; nothing was written.
     """
@@ -58,12 +59,12 @@ def score_run(
     chosen = which or train.report
     watched = None if train.watch == "none" else train.watch
     origin = Origin(run.folder.name, run.config.model, part, str(run.record["split"]["name"]), chosen, watched)
-    predictions = predict_part(run, part, data, which=chosen, device=device, on_batch=on_batch)
+    predictions = predict_part(run, part, data, which=chosen, device=device, change=change, on_batch=on_batch)
     pack = open_pack(data or run.data_folder, run.config.data)
     seen = _train_labels(run, pack)
     other = None
     if part == watched and _has(run, _OTHER[chosen]):
-        rest = predict_part(run, part, data, which=_OTHER[chosen], device=device, on_batch=on_batch)
+        rest = predict_part(run, part, data, which=_OTHER[chosen], device=device, change=change, on_batch=on_batch)
         other = evaluate(rest, run.classes, dataclasses.replace(origin, weights=_OTHER[chosen]), seen)
     results = evaluate(predictions, run.classes, origin, seen)
     history = tuple(_of_history(run, pack, part, predictions))

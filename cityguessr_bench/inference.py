@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from .run_dir import RunDir
 
 Which = Literal["last", "best"]
 LogProbs = dict[Level, npt.NDArray[np.float32]]
+Change = Callable[[Tensor, Sequence[int]], Tensor]
+"""uint8 clips (B, T, 3, H, W) and their places in the pack -> clips of the same shape: what the audit does to them."""
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -82,13 +84,17 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def log_probs(
-    model: nn.Module, clips: Iterable[Tensor], device: torch.device | str = "cpu", precision: Precision = "fp32"
+    model: nn.Module,
+    clips: Iterable[tuple[Tensor, Tensor | None]],
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
 ) -> LogProbs:
     """What a model says of clips.
 
     Args:
         model: in evaluation mode; it is moved to `device`.
-        clips: batches (B, T, 3, H, W), uint8 or floats in [0, 1].
+        clips: batches (B, T, 3, H, W), uint8 or floats in [0, 1], or features (B, T, D); each with the scene labels
+            (B, 16) of its clips, None where none is known.
     Returns:
         by level (N, C) float32: logarithms of probabilities that sum to 1.
     """
@@ -96,8 +102,9 @@ def log_probs(
     model.to(device)
     parts: dict[Level, list[Tensor]] = {level: [] for level in LEVELS}
     with torch.inference_mode(), half(device, precision):
-        for batch in clips:
-            logits = model(batch.to(device, non_blocking=True)).logits
+        for batch, scenes in clips:
+            known = None if scenes is None else scenes.to(device, non_blocking=True)
+            logits = model(batch.to(device, non_blocking=True), known).logits
             for level in LEVELS:
                 parts[level].append(torch.log_softmax(logits[level].float(), dim=1).cpu())
     return {level: torch.cat(rows).numpy() for level, rows in parts.items()}
@@ -124,6 +131,7 @@ def predict_part(
     device: str = "auto",
     workers: int = 0,
     batch: int | None = None,
+    change: Change | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> Predictions:
     """Score a part of the run's split.
@@ -133,6 +141,7 @@ def predict_part(
             the run's own.
         which: as `load_model`.
         batch: clips at a time; None: as in training.
+        change: what is done to the clips before the model sees them.
         on_batch: called with (clips done, clips in all).
     Raises:
         InputError: no such data, part or checkpoint; another split than in training; a clip of a city that the run
@@ -151,12 +160,13 @@ def predict_part(
         )
     places = need_part(split, part)
     truth = run.classes.labels(pack.index.take(places))
-    scoring = ScoringBatches(pack, places, run.config.data.frames, batch or run.config.train.batch)
+    train = run.config.train
+    scoring = ScoringBatches(pack, places, run.config.data, batch or train.batch, train.seed)
 
-    def clips() -> Iterable[Tensor]:
+    def clips() -> Iterable[tuple[Tensor, Tensor]]:
         done = 0
         for found in batches(scoring, range(len(scoring)), workers, pin=where.type == "cuda"):
-            yield found.clips
+            yield (found.clips if change is None else change(found.clips, found.places.tolist())), found.scenes
             done += len(found.clips)
             if on_batch is not None:
                 on_batch(done, len(places))

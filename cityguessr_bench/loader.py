@@ -24,8 +24,10 @@ from cityguessr_data.core.errors import CgtoolError
 from . import augment
 from .data import Places
 from .pack.read import Pack
+from .pack.sampling import Pick
+from .run_config import DataConfig, SceneTarget
 
-_ORDER, _FRAMES, _AUGMENT, _SHUFFLE = range(4)
+_ORDER, _FRAMES, _AUGMENT, _SHUFFLE, _SCORED = range(5)
 """What a random number is for: no two purposes share their draws."""
 
 
@@ -35,13 +37,13 @@ class Batch(NamedTuple):
     places: Tensor
     """(B,) int64, of the pack."""
     clips: Tensor
-    """(B, T, 3, H, W) uint8."""
+    """(B, T, 3, H, W) uint8, or features (B, T, D) float16."""
     labels: Tensor
     """(B, 4) int64 in the order of LEVELS."""
     scenes: Tensor
-    """(B, 16) float32; NaN where a clip has no scene label."""
-    has_scenes: Tensor
-    """(B,) bool."""
+    """(B, 16) float32, the soft labels that a model may look at; NaN where a clip has none."""
+    scene_targets: Tensor
+    """(B, n_scenes) float32, what L_scene compares with; NaN where a clip has none. (B, 0): not asked for."""
     looks: Tensor
     """(B, augment.N_NUMBERS) float32, what augmentation does to each clip; (B, 0): nothing."""
 
@@ -72,13 +74,48 @@ def share(places: Places, rank: int, n_processes: int) -> Places:
     return np.array_split(places, n_processes)[rank]
 
 
-def frame_choice(n_stored: int, n_frames: int, rng: np.random.Generator | None = None) -> npt.NDArray[np.int64]:
-    """Which of a clip's stored frames are taken: of each equal stretch one at random, or the first without `rng`."""
+def frame_choice(
+    n_stored: int, n_frames: int, rng: np.random.Generator | None = None, pick: Pick = "spread"
+) -> npt.NDArray[np.int64]:
+    """Which of a clip's stored frames are taken: (n_frames,) places.
+
+    Args:
+        rng: of training; None: of scoring, where `random` asks for one (`scored_choice`).
+        pick: `spread`: of each equal stretch one at random, or the first without `rng`. The others are of one frame.
+    """
+    if pick != "spread":
+        if pick == "random":
+            if rng is None:
+                raise ValueError("expected a generator: a random frame is to be picked")
+            return rng.integers(0, n_stored, 1)
+        return np.array([{"first": 0, "middle": n_stored // 2, "last": n_stored - 1}[pick]], np.int64)
     stretch = n_stored // n_frames
     first = np.arange(n_frames, dtype=np.int64) * stretch
     if rng is None or stretch == 1:
         return first
     return first + rng.integers(0, stretch, n_frames)
+
+
+def scored_choice(n_stored: int, data: DataConfig, seed: int, place: int) -> npt.NDArray[np.int64]:
+    """Which stored frames a clip is scored by; a random one is the same at every scoring with that seed."""
+    rng = _rng(seed, _SCORED, place) if data.pick == "random" else None
+    return frame_choice(n_stored, data.frames, rng, data.pick)
+
+
+def scene_targets(pack: Pack, n_scenes: int, target: SceneTarget) -> npt.NDArray[np.float32]:
+    """What L_scene compares every clip of a pack with: (n_clips, n_scenes), rows that sum to 1, or of NaN.
+
+    Args:
+        n_scenes: 16 or 365.
+        target: the clip's soft label, or 1 for its largest share (of equal ones the first) and 0 elsewhere.
+    """
+    soft = pack.scene_soft if n_scenes == pack.scene_soft.shape[1] else pack.scene_soft_365
+    if target == "soft":
+        return soft
+    known = ~np.isnan(soft[:, 0])
+    hard = np.full_like(soft, np.nan)
+    hard[known] = np.eye(n_scenes, dtype=np.float32)[soft[known].argmax(axis=1)]
+    return hard
 
 
 def shuffled_labels(labels: npt.NDArray[np.int32], places: Places, seed: int) -> npt.NDArray[np.int32]:
@@ -96,14 +133,16 @@ class TrainingSteps(Dataset[Batch]):
         self,
         pack: Pack,
         order: Order,
-        n_frames: int,
+        data: DataConfig,
         *,
+        targets: npt.NDArray[np.float32] | None = None,
         kind: augment.Kind = "none",
         shuffle_labels: bool = False,
         rank: int = 0,
         n_processes: int = 1,
     ) -> None:
-        self.pack, self.order, self.n_frames, self.kind = pack, order, n_frames, kind
+        self.pack, self.order, self.data, self.kind = pack, order, data, kind
+        self.targets = np.zeros((len(pack), 0), np.float32) if targets is None else targets
         self.rank, self.n_processes = rank, n_processes
         self.labels = shuffled_labels(pack.labels, order.places, order.seed) if shuffle_labels else pack.labels
 
@@ -113,18 +152,20 @@ class TrainingSteps(Dataset[Batch]):
         places = mine if len(mine) else whole[:1]
         seed, epoch = self.order.seed, step // self.order.steps_per_epoch
         stored = self.pack.config.n_frames
-        chosen = [frame_choice(stored, self.n_frames, _rng(seed, _FRAMES, epoch, int(p))) for p in places]
+        data = self.data
+        chosen = [frame_choice(stored, data.frames, _rng(seed, _FRAMES, epoch, int(p)), data.pick) for p in places]
         looks = np.zeros((len(places), 0), np.float32)
         if self.kind != "none":
             looks = np.stack([augment.draw(_rng(seed, _AUGMENT, epoch, int(p)), self.kind) for p in places])
-        return _batch(self.pack, self.labels, places, chosen, looks)
+        return _batch(self.pack, self.labels, self.targets, places, chosen, looks)
 
 
 class ScoringBatches(Dataset[Batch]):
-    """Clips in the order of their places, each with the first frame of every stretch."""
+    """Clips in the order of their places, each with the frames of `scored_choice`."""
 
-    def __init__(self, pack: Pack, places: Places, n_frames: int, batch: int) -> None:
-        self.pack, self.places, self.n_frames, self.batch = pack, places, n_frames, batch
+    def __init__(self, pack: Pack, places: Places, data: DataConfig, batch: int, seed: int = 0) -> None:
+        self.pack, self.places, self.data, self.batch, self.seed = pack, places, data, batch, seed
+        self.targets = np.zeros((len(pack), 0), np.float32)
 
     def __len__(self) -> int:
         return -(-len(self.places) // self.batch)
@@ -133,8 +174,10 @@ class ScoringBatches(Dataset[Batch]):
         if not 0 <= number < len(self):
             raise IndexError(number)
         places = self.places[number * self.batch : (number + 1) * self.batch]
-        chosen = [frame_choice(self.pack.config.n_frames, self.n_frames)] * len(places)
-        return _batch(self.pack, self.pack.labels, places, chosen, np.zeros((len(places), 0), np.float32))
+        stored = self.pack.config.n_frames
+        chosen = [scored_choice(stored, self.data, self.seed, int(place)) for place in places]
+        looks = np.zeros((len(places), 0), np.float32)
+        return _batch(self.pack, self.pack.labels, self.targets, places, chosen, looks)
 
 
 def batches(dataset: Dataset[Batch], keys: Sequence[int], workers: int = 0, *, pin: bool = False) -> Iterator[Batch]:
@@ -191,6 +234,7 @@ def _permutation(seed: int, epoch: int, n: int) -> npt.NDArray[np.int64]:
 def _batch(
     pack: Pack,
     labels: npt.NDArray[np.int32],
+    targets: npt.NDArray[np.float32],
     places: Places,
     chosen: Sequence[npt.NDArray[np.int64]],
     looks: npt.NDArray[np.float32],
@@ -201,6 +245,6 @@ def _batch(
         torch.from_numpy(clips),
         torch.from_numpy(labels[places].astype(np.int64)),
         torch.from_numpy(pack.scene_soft[places]),
-        torch.from_numpy(pack.has_scenes[places]),
+        torch.from_numpy(targets[places]),
         torch.from_numpy(looks),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from cityguessr_data.core.errors import InputError
 
+from .models import find_model
 from .run_config import RANDOM, DataConfig, NetworkConfig, RunConfig, TextConfig, TrainConfig
 
 PRESETS: dict[str, RunConfig] = {
@@ -50,6 +51,17 @@ PRESETS: dict[str, RunConfig] = {
         ),
     ),
 }
+
+
+def settings(preset_name: str, model: str) -> RunConfig:
+    """A preset as a model takes it: with its frames and branches, and its own checkpoint where the preset has one.
+
+    Raises:
+        InputError: no such preset or model.
+    """
+    entry, chosen = find_model(model), preset(preset_name)
+    made = chosen.changed({"model": model, **entry.settings}, f"the model {model}")
+    return made if chosen.network.weights == RANDOM else made.changed(entry.full_size, f"the model {model}")
 
 
 def preset(name: str) -> RunConfig:

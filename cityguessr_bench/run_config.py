@@ -18,12 +18,13 @@ from cityguessr_data.core.types import Level
 
 from .models.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig, widths_of
 from .pack.layout import Format, PackConfig
-from .pack.sampling import Sampling
+from .pack.sampling import Pick, Sampling
 
 RANDOM = "random"
 """As `network.weights`: no checkpoint, random weights."""
 Part = Literal["train", "val", "test"]
 Watch = Literal["none", "val", "test"]
+SceneTarget = Literal["soft", "majority"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -40,6 +41,9 @@ class DataConfig:
     """Side of a frame; its picture is squeezed to a square (paper and released code)."""
     sampling: Sampling = "uniform"
     """Which of the saved frames: see pack/sampling.py."""
+    pick: Pick = "spread"
+    """`spread`: `frames` of the stored ones, as above. Of one frame also `first`, `middle`, `last` or `random` of the
+    stored ones (paper 5.3); a random one is drawn anew in every epoch, and for scoring once for each clip."""
     format: Format = "uint8"
     """How the pack stores them: `uint8`, or `jpeg` (a tenth of the bytes, and slightly other pixels)."""
 
@@ -66,9 +70,12 @@ class NetworkConfig:
     scenes: bool = True
     """The scene branch (paper 4.3). Without any scene label in the data it is left out, and the run says so."""
     n_scenes: int = 16
+    """Scene classes: the 16 of the paper, or all 365 categories (supplement, Table 1)."""
     tla: bool = True
     """TextLabel Alignment (paper 4.4)."""
     ffn_t_layers: int = 3
+    decoder_layers: int = 8
+    """Of a query decoder, in the models that have one (geodecoder)."""
     normalise: Literal["imagenet", "local", "none"] = "imagenet"
     """How pixels in [0, 1] are shifted and scaled: by ImageNet's mean and standard deviation; each pixel by those of
     its surroundings, which takes out tint, exposure and haze; or not at all."""
@@ -106,6 +113,8 @@ class TrainConfig:
     augment: Literal["none", "light", "strong"] = "none"
     """`light`: crop, brightness, contrast and colour balance, the same for all frames of a clip. `strong`: also the
     colours mixed with each other, and half of the clips as negatives. Never a flip: the side of the road is a cue."""
+    scene_target: SceneTarget = "soft"
+    """What L_scene compares with: a clip's `soft` label, or all of it on its `majority` class (paper, Table 3)."""
     tla_reduction: Literal["mean", "sum"] = "mean"
     """Of L_TLA over the batch."""
     precision: Precision = "fp32"
@@ -150,6 +159,10 @@ class RunConfig:
             "data.sampling",
             "takes 16 frames when it is authors: set data.frames and data.stored_frames to 16",
         )
+        _check(
+            data.pick == "spread" or data.frames == 1, "data.pick", f"{data.pick} is one frame: set data.frames to 1"
+        )
+        _check(self.network.n_scenes in (16, 365), "network.n_scenes", "can be 16 or 365")
         for name in ("epochs", "batch", "lr"):
             _check(getattr(train, name) > 0, f"train.{name}", "must be over 0")
         for name in ("weight_decay", "grad_clip"):

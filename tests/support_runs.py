@@ -54,7 +54,7 @@ def write_small_out(out: Path, *, scenes: Sequence[bool] = (True,), part_of_vide
         scenes: which clips have a scene label, over and over.
         part_of_video: of a city's videos in the split `v`; default: train, train, test.
     """
-    rng = np.random.default_rng(0)
+    rng, top1 = np.random.default_rng(0), np.random.default_rng(1)
     taxonomy = Taxonomy.named("cityguessr166")
     rows: Rows = {name: [] for name in TABLES}
     parts: dict[str, str] = {}
@@ -85,7 +85,8 @@ def write_small_out(out: Path, *, scenes: Sequence[bool] = (True,), part_of_vide
                 parts[clip] = (part_of_video or ("train", "train", "test"))[v]
                 for position in range(N_FRAMES):
                     path = f"clips/{video}/{clip}/{position}.jpg"
-                    rows["frames"].append(_row("frames", clip_id=clip, position=position, path=path))
+                    seen = int(top1.integers(0, 365)) if scenes[n % len(scenes)] else None
+                    rows["frames"].append(_row("frames", clip_id=clip, position=position, path=path, scene_top1=seen))
                     (out / path).parent.mkdir(parents=True, exist_ok=True)
                     cv2.imwrite(str(out / path), _picture(c, rng))
     return write_out(out, rows, splits={"v": parts})

@@ -115,21 +115,16 @@ def train(
 
 
 def _settings(model: str | None, preset: str, config: Path | None, set_: list[str] | None) -> RunConfig:
-    """Preset, then file, then --set."""
+    """Preset and model, then ablations, then file, then --set. Where file and --model name a model, --model wins."""
     from cityguessr_bench.config_text import read_assignments, read_toml
-    from cityguessr_bench.presets import preset as find
+    from cityguessr_bench.presets import settings as find
 
-    settings = find(preset)
-    if config is not None:
-        settings = settings.changed(read_toml(config), str(config))
-    settings = settings.changed(read_assignments(set_ or []), "--set")
-    if model is not None:
-        from cityguessr_bench.models import MODELS
-        from cityguessr_data.core.errors import InputError
-
-        if model not in MODELS:
-            raise InputError(f"there is no model {model!r}", f"Give one of: {', '.join(sorted(MODELS))}")
-        settings = settings.changed({"model": model}, "--model")
+    from_file = {} if config is None else read_toml(config)
+    assigned = read_assignments(set_ or [])
+    named = model or str(assigned.get("model", from_file.get("model", "cityguessr")))
+    settings = find(preset, named)
+    for source, changes in ((str(config), from_file), ("--set", assigned)):
+        settings = settings.changed({name: value for name, value in changes.items() if name != "model"}, source)
     return settings
 
 

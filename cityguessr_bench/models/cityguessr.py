@@ -33,8 +33,8 @@ class CityGuessr(nn.Module):
         self.ffn_s = SceneFFN(config.d, config.n_scenes) if config.scenes else None
         self.ffn_t = TextAlignmentFFN(config.d, config.d_t, config.ffn_t_layers) if config.tla else None
 
-    def forward(self, clips: Tensor) -> GeoOutput:
-        """Clips (B, T, 3, H, W), RGB, uint8 in 0..255 or floats in [0, 1], T = config.frames.
+    def forward(self, clips: Tensor, scenes: Tensor | None = None) -> GeoOutput:
+        """Clips (B, T, 3, H, W), RGB, uint8 in 0..255 or floats in [0, 1], T = config.frames; scenes are not looked at.
 
         Raises:
             ValueError: clips of another shape or type.

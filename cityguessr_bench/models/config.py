@@ -65,6 +65,10 @@ class ModelConfig:
     """Width of the text encoder's vectors."""
     ffn_t_layers: int = 3
     """Linear layers of FFN_t: 3 in the paper's words, 2 in the released code."""
+    decoder_layers: int = 8
+    """Layers of a query decoder, of the models that have one."""
+    feature_dim: int = 0
+    """Width of a frame's cached feature; 0: the model takes pixels."""
 
     mean: Triple | None = IMAGENET_MEAN
     """Per channel (R, G, B) of pixels in [0, 1]; None with `std` None: pixels are only scaled to [0, 1]."""
@@ -86,6 +90,7 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}, and must be a whole number of 1 or more", "Mend the option")
+        _check(self.feature_dim >= 0, f"feature_dim is {self.feature_dim}, and cannot be negative")
         _check(self.hidden % self.heads == 0, f"hidden ({self.hidden}) is no multiple of heads ({self.heads})")
         _check(
             self.size_px % self.patch_px == 0, f"size_px ({self.size_px}) is no multiple of patch_px ({self.patch_px})"
@@ -126,7 +131,7 @@ def widths_of(n_classes: Mapping[Level, int]) -> dict[str, int]:
 
 _COUNTS = (
     *("n_city", "n_state", "n_country", "n_continent", "hidden", "layers", "heads", "mlp_ratio"),
-    *("frames", "size_px", "patch_px", "tubelet", "n_scenes", "d_t", "ffn_t_layers"),
+    *("frames", "size_px", "patch_px", "tubelet", "n_scenes", "d_t", "ffn_t_layers", "decoder_layers"),
 )
 
 

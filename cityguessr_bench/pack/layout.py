@@ -1,7 +1,7 @@
 """What a pack looks like on disk, and the arithmetic of its size.
 
 PACK/pack.json              what it was made of and how; written last: a pack without it is not finished
-PACK/index.parquet          a row a clip: its labels by name, its scene label, its shard, row and check sum
+PACK/index.parquet          a row a clip: its labels by name, its scene labels, its shard, row and check sum
 PACK/taxonomy.parquet       the classes of the data (contract 6)
 PACK/shards/00000.npy       uint8 (clips, T, 3, H, W), red, green, blue; read through the memory map
 PACK/shards/00000.parquet   with format jpeg: a row a clip, T encoded frames
@@ -17,7 +17,7 @@ import pyarrow as pa
 from .sampling import Sampling
 
 Format = Literal["uint8", "jpeg"]
-VERSION = "1"
+VERSION = "2"
 _SHARD_BYTES = 256_000_000
 _JPEG_BYTES_A_PIXEL = 0.32
 """Of street films at 112 px and quality 90, as measured; for the estimate alone."""
@@ -32,6 +32,7 @@ INDEX = pa.schema(
         pa.field("country", pa.string(), nullable=False),
         pa.field("continent", pa.string(), nullable=False),
         pa.field("scene_soft", pa.list_(pa.float32())),
+        pa.field("scene_top1", pa.list_(pa.int16())),
         pa.field("shard", pa.int32(), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("crc32", pa.int64(), nullable=False),

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.places365 import N_CATEGORIES, soft_label_365
 
 from ..classes import Classes
 from ..parquet import read_parquet
@@ -94,6 +95,15 @@ class Pack:
         """(n_clips, 16); NaN for clips without a scene label."""
         rows = self.index["scene_soft"].to_pylist()
         return np.array([[np.nan] * 16 if row is None else row for row in rows], np.float32).reshape(-1, 16)
+
+    @cached_property
+    def scene_soft_365(self) -> npt.NDArray[np.float32]:
+        """(n_clips, 365), the share of a clip's saved frames in each category; NaN where a frame has no label."""
+        shares = np.full((len(self), N_CATEGORIES), np.nan, np.float32)
+        for place, top1 in enumerate(self.index["scene_top1"].to_pylist()):
+            if top1 is not None:
+                shares[place] = soft_label_365(top1)
+        return shares
 
     @cached_property
     def has_scenes(self) -> npt.NDArray[np.bool_]:

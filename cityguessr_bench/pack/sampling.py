@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Sampling = Literal["uniform", "authors"]
+Pick = Literal["spread", "first", "middle", "last", "random"]
 
 
 def saved_positions(n_saved: int, n_frames: int, sampling: Sampling = "uniform") -> tuple[int, ...]:

@@ -173,6 +173,19 @@ def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[Path, 
     return tuple(tuple(out / found[row][p] for p in wanted[saved[row]]) for row in range(len(found)))
 
 
+def _scene_top1(out: Path, clips: pa.Table) -> pa.Array:
+    """By clip, the category of each saved frame in order; null where a frame has none."""
+    known: dict[str, list[int | None]] = {clip_id: [] for clip_id in clips["clip_id"].to_pylist()}
+    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
+        if "scene_top1" in file.schema_arrow.names:
+            for batch in file.iter_batches(columns=["clip_id", "scene_top1"]):
+                for clip_id, top1 in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    if clip_id in known:
+                        known[clip_id].append(top1)
+    whole = [row if row and None not in row else None for row in known.values()]
+    return pa.array(whole, pa.list_(pa.int16()))
+
+
 def _check_target(to: Path, plan: Plan) -> None:
     """Raise InputError where `to` holds something else than this pack."""
     note = to / "plan.json"
@@ -196,13 +209,15 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
         videos = pq.read_table(out / "manifests" / "videos.parquet", columns=["video_id", "channel"])
         channel = dict(zip(videos["video_id"].to_pylist(), videos["channel"].to_pylist(), strict=True))
     columns = {
-        **{name: clips[name] for name in INDEX.names if name in clips.column_names},
+        **{name: clips[name] for name in INDEX.names if name in clips.column_names and name != "scene_top1"},
         "channel": pa.array([channel.get(video) for video in clips["video_id"].to_pylist()], pa.string()),
+        "scene_top1": _scene_top1(out, clips),
         "shard": pa.array(np.arange(n) // config.clips_per_shard, pa.int32()),
         "row": pa.array(np.arange(n) % config.clips_per_shard, pa.int32()),
         "crc32": pa.array([crc for shard in checks for crc in shard], pa.int64()),
     }
-    write_table(to / "index.parquet", pa.table([columns[name] for name in INDEX.names], schema=INDEX))
+    index = pa.table([columns[name] for name in INDEX.names], schema=INDEX)
+    write_table(to / "index.parquet", index)
     Classes.of_clips(clips).write(to / "taxonomy.parquet")
     dataset = json.loads((out / "dataset.json").read_text(encoding="utf-8")) if (out / "dataset.json").is_file() else {}
     built = dataset.get("config", {}).get("clip", {})
@@ -213,4 +228,6 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
         "config": asdict(config),
         "clip_rule": None if None in rule.values() else rule,
     }
-    write_json(to / "pack.json", {"version": VERSION, "fingerprint": plan.fingerprint, **about})
+    # scene labels can come or change after the pixels were packed; a run is of both
+    labels = [index[name].to_pylist() for name in ("scene_soft", "scene_top1")]
+    write_json(to / "pack.json", {"version": VERSION, "fingerprint": fingerprint([plan.fingerprint, labels]), **about})

@@ -98,7 +98,8 @@ def _answer(
             yield clip
 
     where = torch.device(device)
-    scores = log_probs(model, stacked(told(), run.config.train.batch), where, precision_on(run, where))
+    clips = ((some, None) for some in stacked(told(), run.config.train.batch))
+    scores = log_probs(model, clips, where, precision_on(run, where))
     info = reader.index.info
     return VideoPrediction(
         source=film.source,

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from cityguessr_data.core.errors import InputError, MediaError
 from cityguessr_data.core.spans import plan_clips, sample_offsets
 
-from ..loader import frame_choice
+from ..loader import scored_choice
 from ..pack.sampling import saved_positions
 from ..pack.squeeze import squeezed
 from ..run_config import DataConfig
@@ -59,15 +59,17 @@ class ClipRule:
             raise ValueError(f"expected 1 sampled frame or more, got {self.samples}")
 
 
-def wanted_frames(n_frames: int, rule: ClipRule, data: DataConfig) -> tuple[int, ...]:
+def wanted_frames(n_frames: int, rule: ClipRule, data: DataConfig, key: int = 0) -> tuple[int, ...]:
     """Which frames of a clip the model takes, by their offset in it, in the model's order.
 
+    Args:
+        key: by which a random frame is drawn (data.pick).
     Raises:
         ValueError: the clip has too few.
     """
     saved = sample_offsets(n_frames, min(rule.samples, n_frames))
     stored = saved_positions(len(saved), data.stored_frames, data.sampling)
-    return tuple(saved[stored[place]] for place in frame_choice(data.stored_frames, data.frames))
+    return tuple(saved[stored[place]] for place in scored_choice(data.stored_frames, data, 0, key))
 
 
 class ClipReader:
@@ -160,7 +162,7 @@ class ClipReader:
         places = {
             span.start_frame + offset: (span, slot)
             for span in spans
-            for slot, offset in enumerate(wanted_frames(span.n_frames, self.rule, self.data))
+            for slot, offset in enumerate(wanted_frames(span.n_frames, self.rule, self.data, span.start_frame))
         }
         size = (self.data.frames, 3, self.data.size_px, self.data.size_px)
         clip, under_way = np.empty(size, np.uint8), spans[0]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ..data import Places
@@ -30,10 +28,9 @@ class Slice:
     n_processes: int
 
     @classmethod
-    def of(cls, whole: Places, has_scenes: npt.NDArray[np.bool_], rank: int, n_processes: int) -> Slice:
-        """Of a global batch; `has_scenes` by place of the pack."""
-        mine = share(whole, rank, n_processes)
-        return cls(len(mine), len(whole), int(has_scenes[whole].sum()), n_processes)
+    def of(cls, whole: Places, n_labelled: int, rank: int, n_processes: int) -> Slice:
+        """Of a global batch, `n_labelled` clips of which have a scene label."""
+        return cls(len(share(whole, rank, n_processes)), len(whole), n_labelled, n_processes)
 
     @property
     def scene_count(self) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -18,7 +19,7 @@ from cityguessr_data.core.types import LEVELS
 from .. import augment, checkpoints
 from ..checkpoints import Progress
 from ..data import Places, need_part
-from ..loader import Batch, Order, TrainingSteps, batches
+from ..loader import Batch, Order, TrainingSteps, batches, scene_targets
 from ..losses import Targets, total_loss
 from .distributed import Slice
 from .interrupt import Interrupts
@@ -71,6 +72,9 @@ class Trainer:
         self.device = accelerator.device
         self.order = Order(need_part(job.split, "train"), config.batch, config.seed)
         self.n_steps = config.epochs * self.order.steps_per_epoch
+        self.scenes = None
+        if job.run.model_config.scenes:
+            self.scenes = scene_targets(job.pack, job.run.model_config.n_scenes, config.scene_target)
         self.read_every = READ_EVERY if self.device.type == "cuda" else 1
         self.text = None if job.text is None else job.text.to(self.device)
         model, self.optimiser = accelerator.prepare(job.model, make_optimiser(job.model, config))
@@ -108,7 +112,8 @@ class Trainer:
         steps = TrainingSteps(
             job.pack,
             self.order,
-            job.run.config.data.frames,
+            job.run.config.data,
+            targets=self.scenes,
             kind=self.config.augment,
             shuffle_labels=self.config.shuffle_labels,
             rank=a.process_index,
@@ -135,15 +140,16 @@ class Trainer:
     def _descend(self, batch: Batch, whole: Places) -> tuple[list[str], Tensor]:
         """One update of the weights; the names and values of the losses."""
         config, a = self.config, self.accelerator
-        clips, labels, scenes, has_scenes, looks = (t.to(self.device, non_blocking=True) for t in batch[1:])
-        mine = Slice.of(whole, self.job.pack.has_scenes, a.process_index, a.num_processes)
+        clips, labels, scenes, scene_targets, looks = (t.to(self.device, non_blocking=True) for t in batch[1:])
+        n_labelled = 0 if self.scenes is None else int((~np.isnan(self.scenes[whole, 0])).sum())
+        mine = Slice.of(whole, n_labelled, a.process_index, a.num_processes)
         targets = Targets(
             {level: labels[:, at] for at, level in enumerate(LEVELS)},
-            scenes,
-            has_scenes,
+            None if self.scenes is None else scene_targets,
+            None if self.scenes is None else ~scene_targets[:, 0].isnan(),
             None if self.text is None else self.text[labels[:, 0]],
         )
-        scores = self.model(augment.look(clips, looks) if looks.shape[1] else clips)
+        scores = self.model(augment.look(clips, looks) if looks.shape[1] else clips, scenes)
         reduction = config.tla_reduction
         parts = total_loss(
             scores, targets, tla_reduction=reduction, scene_count=mine.scene_count, n_processes=a.num_processes
@@ -195,8 +201,7 @@ class Trainer:
                 self.job.model,
                 self.job.pack,
                 need_part(self.job.split, watch),
-                self.job.run.config.data.frames,
-                self.config.batch,
+                self.job.run.config,
                 self.accelerator,
                 self.workers,
                 stop=lambda: interrupts.asked,

@@ -21,7 +21,8 @@ from cityguessr_data.core.errors import InputError
 from ..checkpoints import last
 from ..data import Split, cities_without_train, need_part
 from ..inference import load_weights
-from ..models import build_model
+from ..loader import scene_targets
+from ..models import build_model, find_model
 from ..models.config import ModelConfig
 from ..pack.read import Pack
 from ..run_config import RANDOM, RunConfig, TextConfig
@@ -116,11 +117,10 @@ def build(config: RunConfig, widths: ModelConfig, say: Say = lambda _: None) -> 
     """
     if config.network.weights == RANDOM:
         return widths, _built(config, widths)
-    from ..models.checkpoint import load_backbone
-    from ..models.checkpoint_geometry import adopt_geometry
-
-    source = config.network.weights
-    adopted = adopt_geometry(source, widths)
+    entry, source = find_model(config.model), config.network.weights
+    if entry.adopt is None or entry.load is None:
+        raise InputError(f"the model {config.model} starts from no checkpoint", "Give --set network.weights=random")
+    adopted = entry.adopt(source, widths)
     if (adopted.frames, adopted.size_px) != (widths.frames, widths.size_px):
         raise InputError(
             f"{source} takes {adopted.frames} frames of {adopted.size_px} px, and the data is of {widths.frames} of "
@@ -130,8 +130,8 @@ def build(config: RunConfig, widths: ModelConfig, say: Say = lambda _: None) -> 
         )
     if told := [f"{name} {new} (set: {old})" for name, old, new in _changes(_flat(widths), _flat(adopted))]:
         say(f"the checkpoint's geometry is taken: {', '.join(told)}")
-    model: Any = _built(config, adopted)
-    model.backbone = load_backbone(source, adopted)
+    model = _built(config, adopted)
+    entry.load(model, source, adopted)
     return adopted, model
 
 
@@ -177,22 +177,13 @@ def _scenes(pack: Pack, split: Split, config: RunConfig, say: Say) -> dict[str, 
     """Whether the scene branch is on, and why; how many clips to train on have no label."""
     if not config.network.scenes:
         return {"on": False, "why": "network.scenes is false", "n_without": None}
-    mine = pack.has_scenes[split.parts["train"]]
+    known = ~np.isnan(scene_targets(pack, config.network.n_scenes, config.train.scene_target)[:, 0])
+    mine = known[split.parts["train"]]
     n_without = int((~mine).sum())
     if not mine.any():
-        why = (
-            "no clip of the data has scene labels"
-            if not pack.has_scenes.any()
-            else "no clip to train on has scene labels"
-        )
+        why = "no clip of the data has scene labels" if not known.any() else "no clip to train on has scene labels"
         say(f"scenes off: {why}")
         return {"on": False, "why": why, "n_without": n_without}
-    if config.network.n_scenes != pack.scene_soft.shape[1]:
-        raise InputError(
-            f"network.n_scenes is {config.network.n_scenes}, and the scene labels of the data have "
-            f"{pack.scene_soft.shape[1]}",
-            f"Give --set network.n_scenes={pack.scene_soft.shape[1]}, or --set network.scenes=false",
-        )
     if n_without:
         say(f"{n_without} of {len(mine)} clips to train on have no scene label and do not count in L_scene")
     return {"on": True, "why": "", "n_without": n_without}

@@ -13,14 +13,14 @@ from cityguessr_data.core.types import LEVELS
 from ..data import Places
 from ..loader import ScoringBatches, batches
 from ..pack.read import Pack
+from ..run_config import RunConfig
 
 
 def top1(
     model: nn.Module,
     pack: Pack,
     places: Places,
-    n_frames: int,
-    batch: int,
+    config: RunConfig,
     accelerator: Accelerator,
     workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
@@ -30,7 +30,7 @@ def top1(
     Args:
         model: the network itself, not what exchanges gradients: processes may have unequal numbers of batches.
     """
-    scoring = ScoringBatches(pack, places, n_frames, batch)
+    scoring = ScoringBatches(pack, places, config.data, config.train.batch, config.train.seed)
     mine = range(accelerator.process_index, len(scoring), accelerator.num_processes)
     device = accelerator.device
     right = torch.zeros(len(LEVELS) + 1, dtype=torch.float64, device=device)
@@ -42,7 +42,8 @@ def top1(
                 if stop():
                     right[-1] = 1
                     break
-                logits = model(found.clips.to(device, non_blocking=True)).logits
+                clips, scenes = (t.to(device, non_blocking=True) for t in (found.clips, found.scenes))
+                logits = model(clips, scenes).logits
                 labels = found.labels.to(device, non_blocking=True)
                 for at, level in enumerate(LEVELS):
                     right[at] += (logits[level].argmax(dim=1) == labels[:, at]).sum()

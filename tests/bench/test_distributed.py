@@ -140,7 +140,7 @@ def test_averaged_shares_are_the_whole(n: int, n_processes: int, reduction: Any)
     sums: dict[str, float] = {}
     gradients = [torch.zeros_like(p) for p in model.parameters()]
     for rank in range(n_processes):
-        mine = Slice.of(places, has, rank, n_processes)
+        mine = Slice.of(places, int(has.sum()), rank, n_processes)
         rows = np.array_split(places, n_processes)[rank]
         more = {"scene_count": mine.scene_count, "n_processes": n_processes}
         parts = mine.weighted(losses(rows if len(rows) else places[:1], **more), reduction)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from cityguessr_bench.data import read_split
 from cityguessr_bench.loader import (
@@ -18,10 +20,12 @@ from cityguessr_bench.loader import (
     TrainingSteps,
     batches,
     frame_choice,
+    scene_targets,
     share,
     shuffled_labels,
 )
 from cityguessr_bench.pack.read import Pack
+from cityguessr_bench.pack.sampling import Pick
 from tests.support_runs import make_small_pack, small_config
 
 EIGHT = small_config(data={"stored_frames": 8})
@@ -35,7 +39,15 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
 
 def _steps(pack: Pack, rank: int = 0, n_processes: int = 1, seed: int = 3, batch: int = 7) -> TrainingSteps:
     order = Order(read_split(pack, "v").parts["train"], batch, seed)
-    return TrainingSteps(pack, order, 4, kind="light", rank=rank, n_processes=n_processes)
+    return TrainingSteps(
+        pack,
+        order,
+        EIGHT.data,
+        targets=scene_targets(pack, 16, "soft"),
+        kind="light",
+        rank=rank,
+        n_processes=n_processes,
+    )
 
 
 def _equal(a: Batch, b: Batch) -> bool:
@@ -113,15 +125,15 @@ def test_a_clip_looks_otherwise_in_every_epoch(pack: Pack) -> None:
 
 def test_scoring_takes_places_in_order_and_first_frames(pack: Pack) -> None:
     places = read_split(pack, "v").parts["test"]
-    scoring = ScoringBatches(pack, places, 4, 3)
+    scoring = ScoringBatches(pack, places, EIGHT.data, 3)
     found = list(batches(scoring, range(len(scoring))))
     assert [len(batch.places) for batch in found] == [3, 3, 2]
     assert torch.cat([batch.places for batch in found]).tolist() == places.tolist()
     for batch in found:
         assert batch.looks.shape[1] == 0
-        for place, clip, has in zip(batch.places.tolist(), batch.clips.numpy(), batch.has_scenes.tolist(), strict=True):
+        for place, clip, scenes in zip(batch.places.tolist(), batch.clips.numpy(), batch.scenes, strict=True):
             assert np.array_equal(clip, pack.clip(place)[::2])
-            assert has == (place % 3 != 2)
+            assert bool(scenes.isnan().all()) == (place % 3 == 2)
 
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 99))
@@ -129,6 +141,44 @@ def test_a_frame_of_each_equal_stretch(n_frames: int, stretch: int, seed: int) -
     chosen = frame_choice(n_frames * stretch, n_frames, np.random.default_rng(seed))
     assert (chosen // stretch).tolist() == list(range(n_frames))
     assert frame_choice(n_frames * stretch, n_frames).tolist() == list(range(0, n_frames * stretch, stretch))
+
+
+@pytest.mark.parametrize(("pick", "place"), [("first", 0), ("middle", 4), ("last", 7)])
+def test_one_frame_is_the_first_the_middle_or_the_last(pack: Pack, pick: Pick, place: int) -> None:
+    data = replace(EIGHT.data, frames=1, pick=pick)
+    order = Order(read_split(pack, "v").parts["train"], 7, 3)
+    for dataset in (TrainingSteps(pack, order, data), ScoringBatches(pack, order.places, data, 7)):
+        batch = next(batches(dataset, range(1)))
+        for at, clip in zip(batch.places.tolist(), batch.clips.numpy(), strict=True):
+            assert np.array_equal(clip, pack.clip(at)[[place]])
+
+
+def test_a_random_frame_is_new_in_every_epoch_and_the_same_at_every_scoring(pack: Pack) -> None:
+    data = replace(EIGHT.data, frames=1, pick="random")
+    order = Order(read_split(pack, "v").parts["train"], 7, 3)
+    seen: dict[int, list[int]] = {}
+    for batch in batches(TrainingSteps(pack, order, data), range(60)):  # 20 epochs
+        for at, clip in zip(batch.places.tolist(), batch.clips.numpy(), strict=True):
+            frames = [place for place in range(8) if np.array_equal(pack.clip(at)[[place]], clip)]
+            assert len(frames) == 1
+            seen.setdefault(at, []).append(frames[0])
+    assert all(len(set(frames)) > 4 for frames in seen.values())
+    assert set(np.concatenate(list(seen.values())).tolist()) == set(range(8))
+
+    def scored(seed: int, n: int) -> Tensor:
+        scoring = ScoringBatches(pack, order.places, data, n, seed)
+        return torch.cat([batch.clips for batch in batches(scoring, range(len(scoring)))])
+
+    assert torch.equal(scored(0, 3), scored(0, 7)) and not torch.equal(scored(0, 3), scored(1, 3))
+
+
+def test_scene_targets_are_soft_or_all_on_the_largest_share(pack: Pack) -> None:
+    soft, hard = scene_targets(pack, 16, "soft"), scene_targets(pack, 16, "majority")
+    assert np.array_equal(np.isnan(soft), np.isnan(hard)) and np.isnan(soft[2]).all()
+    for one, other in zip(soft, hard, strict=True):
+        if not np.isnan(one).any():
+            largest = max(range(16), key=lambda k: one[k])
+            assert other.tolist() == [float(k == largest) for k in range(16)]
 
 
 def test_shuffled_labels_are_those_of_other_training_clips(pack: Pack) -> None:

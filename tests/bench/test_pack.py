@@ -23,6 +23,7 @@ from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.schemas import CLIPS
 from cityguessr_data.core.types import LEVELS
 from tests.support_out import random_rows, write_out
+from tests.support_runs import write_small_out
 
 SMALL = PackConfig(n_frames=4, size_px=32)
 
@@ -86,6 +87,30 @@ def test_a_pack_holds_every_clip_as_pillow_reads_it(out: Path, tmp_path: Path, f
         assert np.isnan(found.scene_soft[place]).all() if row is None else found.scene_soft[place].tolist() == row
     videos = {v["video_id"]: v["channel"] for v in pq.read_table(out / "manifests" / "videos.parquet").to_pylist()}
     assert found.index["channel"].to_pylist() == [videos[v] for v in clips["video_id"].to_pylist()]
+
+
+def test_scene_labels_that_come_later_arrive_by_packing_again(tmp_path: Path) -> None:
+    """Of the 365 categories each has the share of the clip's frames; the pixels are not packed anew."""
+    write_small_out(tmp_path / "out", scenes=(False,))
+    config = PackConfig(4, 16)
+    pack(tmp_path / "out", tmp_path / "p", config)
+    before = Pack.open(tmp_path / "p")
+    assert np.isnan(before.scene_soft_365).all() and not before.has_scenes.any()
+    frames = pq.read_table(tmp_path / "out" / "manifests" / "frames.parquet")
+    categories = [(i * i) % 7 + (i // 50) for i in range(frames.num_rows)]
+    at = frames.column_names.index("scene_top1")
+    labelled = frames.set_column(at, frames.schema.field(at), pa.array([*categories[:-1], None], pa.int16()))
+    pq.write_table(labelled, tmp_path / "out" / "manifests" / "frames.parquet")
+    done = pack(tmp_path / "out", tmp_path / "p", config)
+    after = Pack.open(tmp_path / "p")
+    assert done.n_shards_made == 0 and after.fingerprint != before.fingerprint
+    by_clip: dict[str, list[int]] = {}
+    for clip_id, category in zip(frames["clip_id"].to_pylist(), categories, strict=True):
+        by_clip.setdefault(clip_id, []).append(category)
+    for clip_id, shares in zip(after.clip_ids[:-1], after.scene_soft_365, strict=False):
+        own = by_clip[clip_id]
+        assert shares == pytest.approx([own.count(k) / len(own) for k in range(365)])
+    assert np.isnan(after.scene_soft_365[-1]).all()  # one of its frames has no label
 
 
 def test_it_resumes_and_never_mixes(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -378,7 +378,7 @@ def test_build_and_pack_give_what_predict_gives_but_for_jpeg(tmp_path: Path, det
     assert 0 < np.abs(theirs.astype(int) - ours.astype(int)).mean() < 2
     assert np.abs(theirs.astype(int) - as_saved.astype(int)).mean() < 0.1
     model = load_model(random_run(tmp_path / "run", data))
-    said = [log_probs(model, [torch.from_numpy(clips)]) for clips in (theirs, ours, as_saved)]
+    said = [log_probs(model, [(torch.from_numpy(clips), None)]) for clips in (theirs, ours, as_saved)]
     for level in LEVELS:
         saved, straight, again = (np.exp(scores[level]) for scores in said)
         assert np.abs(saved - straight).max() < 0.1

@@ -166,8 +166,8 @@ def test_a_loss_that_is_no_number_stops_the_run(pack: Path, tmp_path: Path, monk
     """In the fourth step, of the second epoch; nothing is saved after it."""
     forward, calls = CityGuessr.forward, []
 
-    def broken(self: CityGuessr, clips: torch.Tensor) -> GeoOutput:
-        scores = forward(self, clips)
+    def broken(self: CityGuessr, clips: torch.Tensor, scenes: torch.Tensor) -> GeoOutput:
+        scores = forward(self, clips, scenes)
         calls.extend([1] if self.training else [])
         if len(calls) == 4:
             return GeoOutput({**scores.logits, "state": scores.logits["state"] * math.nan}, *_rest(scores))
@@ -194,8 +194,8 @@ def test_weights_that_are_no_numbers_are_not_saved(pack: Path, tmp_path: Path, m
     """The sixth gradient is NaN, and no loss is: none follows."""
     forward, calls = CityGuessr.forward, []
 
-    def steep(self: CityGuessr, clips: torch.Tensor) -> GeoOutput:
-        scores = forward(self, clips)
+    def steep(self: CityGuessr, clips: torch.Tensor, scenes: torch.Tensor) -> GeoOutput:
+        scores = forward(self, clips, scenes)
         calls.extend([1] if self.training else [])
         if self.training and len(calls) == 6:
             scores.logits["state"].register_hook(lambda gradient: gradient * math.nan)
@@ -213,7 +213,7 @@ def test_weights_that_are_no_numbers_are_not_saved(pack: Path, tmp_path: Path, m
 def test_out_of_memory_says_what_to_try(
     pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Exception
 ) -> None:
-    def full(_self: CityGuessr, _clips: torch.Tensor) -> GeoOutput:
+    def full(_self: CityGuessr, _clips: torch.Tensor, _scenes: torch.Tensor) -> GeoOutput:
         raise kind
 
     monkeypatch.setattr(CityGuessr, "forward", full)
@@ -223,7 +223,7 @@ def test_out_of_memory_says_what_to_try(
 
 
 def test_other_faults_are_not_taken_for_it(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(_self: CityGuessr, _clips: torch.Tensor) -> GeoOutput:
+    def wrong(_self: CityGuessr, _clips: torch.Tensor, _scenes: torch.Tensor) -> GeoOutput:
         raise RuntimeError("another fault")
 
     monkeypatch.setattr(CityGuessr, "forward", wrong)
