@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from ..console import tell
 from . import bench_evaluate, bench_predict, bench_train
 
 app = typer.Typer(help="Train, evaluate and use models that say where a video was filmed.", no_args_is_help=True)
 
 
 @app.callback()
-def _group() -> None:
+def _group(
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE.py", help="Run this file first: it adds models. Repeatable.")
+    ] = None,
+) -> None:
     """Train, evaluate and use models that say where a video was filmed."""
+    if not plugin:
+        return
+    from cityguessr_bench.models import load_plugin
+    from cityguessr_data.core.errors import CgtoolError
+
+    try:
+        for path in plugin:
+            load_plugin(path)
+    except CgtoolError as exc:
+        if os.environ.get("CGTOOL_DEBUG"):
+            raise
+        tell(exc)
+        raise typer.Exit(exc.exit_code) from exc
 
 
 app.command("pack")(bench_train.pack)
