@@ -34,6 +34,33 @@ def test_a_histogram_is_numpys(module: ModuleType) -> None:
     np.testing.assert_allclose(module.histogram(clip), expected.ravel() / len(pixels))
 
 
+@pytest.mark.parametrize("module", ["nuisance"], indirect=True)
+def test_the_nearest_nuisance_is_scikit_learns(module: ModuleType) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(3)
+    vectors, cities = rng.normal(size=(90, 5)) * [1, 50, 0.01, 1, 1], rng.choice(["Rome", "Oslo", "Lima"], 90)
+    part = np.where(np.arange(90) % 4 == 0, "test", "train")
+    scaled = StandardScaler().fit_transform(vectors)
+    peer = KNeighborsClassifier(1).fit(scaled[part == "train"], cities[part == "train"])
+    expected = peer.score(scaled[part == "test"], cities[part == "test"])
+    assert module.nearest_accuracy(vectors, cities, part) == pytest.approx(expected)
+    constant = np.concatenate([vectors, np.ones((90, 1))], axis=1)  # a nuisance that never varies counts for nothing
+    assert module.nearest_accuracy(constant, cities, part) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("module", ["nuisance"], indirect=True)
+def test_the_share_between_cities_is_that_of_an_analysis_of_variance(module: ModuleType) -> None:
+    from scipy.stats import f_oneway
+
+    rng = np.random.default_rng(4)
+    cities, values = rng.choice(["Rome", "Oslo", "Lima"], 40), rng.normal(size=40)
+    f = f_oneway(*(values[cities == city] for city in ("Rome", "Oslo", "Lima"))).statistic
+    expected = f * 2 / (f * 2 + 37)  # eta squared of an F with 2 and 37 degrees of freedom
+    assert module.share_by_city(values, cities) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("module", ["check_bar"], indirect=True)
 @pytest.mark.parametrize(
     ("city", "colour", "shuffled", "held"),
