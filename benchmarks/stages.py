@@ -17,7 +17,7 @@ import numpy as np
 
 from cityguessr_data.core.spans import sample_offsets
 from cityguessr_data.media.decode import decode, index_video
-from cityguessr_data.run.writer import encode_jpeg
+from cityguessr_data.run.parts import encode_jpeg
 from cityguessr_data.vision.blur import BlurConfig, blur_boxes
 from cityguessr_data.vision.phash import phash
 from cityguessr_data.vision.retinaface.detector import DetectorConfig, FaceDetector

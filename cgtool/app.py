@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import bench, build, cache, demo, doctor, split, stats, status, weights
+from .commands import anonymise, bench, build, cache, demo, doctor, import_, label_scenes, split, stats, status, weights
 
 app = typer.Typer(
     name="cgtool",
@@ -44,11 +44,14 @@ def _options(
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("build-dataset")(build.build_dataset)
+app.command("anonymise")(anonymise.anonymise)
+app.command("label-scenes")(label_scenes.label_scenes)
 app.command("status")(status.status)
 app.command("stats")(stats.stats)
 app.command("split")(split.split)
 app.add_typer(bench.app, name="bench")
 app.add_typer(cache.app, name="cache")
+app.add_typer(import_.app, name="import")
 app.add_typer(weights.app, name="weights")
 
 

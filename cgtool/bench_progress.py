@@ -110,8 +110,9 @@ class TrainProgress(_Bar):
 
     def stepped(self, step: int, losses: Mapping[str, float], clips_per_s: float, memory_bytes: int) -> None:
         """See Listener."""
-        parts = [f"loss {losses['total']:.3f}", *(f"{n} {losses[n]:.3f}" for n in ("scene", "tla") if n in losses)]
-        text = f"{' '.join(parts)}  {clips_per_s:.1f} clips/s"
+        named = (("total", "loss"), ("scene", "scene"), ("tla", "tla"))
+        parts = [f"{name} {losses[key]:.3f}" for key, name in named if key in losses]
+        text = f"{' '.join(parts)}  {clips_per_s:.1f} clips/s".lstrip()
         text += f"  {size(memory_bytes)}" if memory_bytes else ""
         if self._bars is not None:
             self._bars.update(self._task, completed=step, text=text)

@@ -132,7 +132,7 @@ def _debug_line(function: Callable[..., Any]) -> str:
     """How to type a command with --debug, which stands before its name."""
     name = function.__name__.strip("_").replace("_", "-")
     group = function.__module__.rpartition(".")[2].partition("_")[0]
-    return f"cgtool --debug {f'{group} ' if group in ('bench', 'cache', 'weights') else ''}{name} ..."
+    return f"cgtool --debug {f'{group} ' if group in ('bench', 'cache', 'import', 'weights') else ''}{name} ..."
 
 
 def _abandon_stdout() -> None:

@@ -7,11 +7,14 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cityguessr_data.build_config import BuildConfig
+    from cityguessr_data.stages.anonymise import AnonymiseConfig
+    from cityguessr_data.vision.scenes import SceneConfig
 
 TYPES: dict[str, type] = {
     "conf": float,
@@ -86,22 +89,10 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
     from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.core.errors import InputError
     from cityguessr_data.media.download_config import DownloadConfig
-    from cityguessr_data.stages.anonymise import AnonymiseConfig
     from cityguessr_data.stages.clip import ClipConfig
-    from cityguessr_data.vision.blur import BlurConfig
-    from cityguessr_data.vision.retinaface.detector import DetectorConfig
-    from cityguessr_data.vision.scenes import SceneConfig
 
-    options = read_config_file(config_file) if config_file else {}
-    options |= {name: value for name, value in flags.items() if value is not None}
-    for name, value in options.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"--{name.replace('_', '-')} is {value}", "Give a finite number")
-
-    def given(**names: str) -> dict[str, Any]:
-        """Keyword arguments of a dataclass from the options that were given: field=option."""
-        return {field: options[option] for field, option in names.items() if option in options}
-
+    options = given_options(flags, read_config_file(config_file) if config_file else {})
+    given = partial(_given, options)
     low, high = clip_frames(options["clip_frames"]) if "clip_frames" in options else (800, 900)
     limits = given(min_duration_s="min_duration", max_duration_s="max_duration", min_height_px="min_height")
     try:
@@ -117,20 +108,8 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
                 **limits,
             ),
             clip=ClipConfig(min_frames=low, max_frames=high, **given(samples="samples"), **limits),
-            anonymise=AnonymiseConfig(
-                detector=DetectorConfig(
-                    **given(
-                        name="detector",
-                        size_px="detector_size",
-                        backend="detector_backend",
-                        nms_iou="nms",
-                        device="device",
-                    )
-                ),
-                blur=BlurConfig(**given(mode="blur", kernel_px="blur_kernel", sigma_px="blur_sigma")),
-                **given(conf="conf"),
-            ),
-            scenes=SceneConfig(**given(model="scene_model", parents="scene_parents", device="device")),
+            anonymise=anonymise_config(options),
+            scenes=scene_config(options),
             **given(
                 taxonomy="taxonomy",
                 keep_clips="keep_clips",
@@ -141,6 +120,58 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
         )
     except ValueError as exc:
         raise InputError(str(exc), "See `cgtool build-dataset --help`") from exc
+
+
+def given_options(flags: Mapping[str, Any], from_file: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, by the names of TYPES; a flag wins over the file.
+
+    Raises:
+        InputError: a number that is not finite.
+    """
+    from cityguessr_data.core.errors import InputError
+
+    options = dict(from_file) | {name: value for name, value in flags.items() if value is not None}
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} is {value}", "Give a finite number")
+    return options
+
+
+def anonymise_config(options: Mapping[str, Any]) -> AnonymiseConfig:
+    """What is blurred and how, from the options that were given.
+
+    Raises:
+        InputError, ValueError: a value that makes no sense.
+    """
+    from cityguessr_data.stages.anonymise import AnonymiseConfig
+    from cityguessr_data.vision.blur import BlurConfig
+    from cityguessr_data.vision.retinaface.detector import DetectorConfig
+
+    given = partial(_given, options)
+    detector = given(
+        name="detector", size_px="detector_size", backend="detector_backend", nms_iou="nms", device="device"
+    )
+    return AnonymiseConfig(
+        detector=DetectorConfig(**detector),
+        blur=BlurConfig(**given(mode="blur", kernel_px="blur_kernel", sigma_px="blur_sigma")),
+        **given(conf="conf"),
+    )
+
+
+def scene_config(options: Mapping[str, Any]) -> SceneConfig:
+    """Which scene model runs and how its answers count, from the options that were given.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+    from cityguessr_data.vision.scenes import SceneConfig
+
+    return SceneConfig(**_given(options, model="scene_model", parents="scene_parents", device="device"))
+
+
+def _given(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """Keyword arguments of a dataclass from the options that were given: field=option."""
+    return {field: options[option] for field, option in names.items() if option in options}
 
 
 def _default_cache(out: Path) -> Path:

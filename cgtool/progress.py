@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
     from cityguessr_data.run.executor import Fetched, Postponed
 
 STAGES = ("download", "decode", "anonymise", "label", "write")
-_FRAME_STAGES = STAGES[1:]
 
 
 class BuildProgress:
-    """A run's Listener. Use it as a context manager, so that the terminal is left as it was."""
+    """A run's Listener. Use it as a context manager, so that the terminal is left as it was.
 
-    def __init__(self) -> None:
+    Args:
+        stages: the names of the bars: what is counted in videos first, then decoding, then what is saved.
+    """
+
+    def __init__(self, stages: Sequence[str] = STAGES) -> None:
+        self._stages = tuple(stages)
         self._videos = 0
         self._ended = 0
         self._begun = 0
@@ -57,19 +62,19 @@ class BuildProgress:
         self._videos = videos
         if self._bars:
             self._tasks = {
-                s: self._bars.add_task(s, total=videos if s == "download" else None, rate="") for s in STAGES
+                s: self._bars.add_task(s, total=videos if s == self._stages[0] else None, rate="") for s in self._stages
             }
 
     def fetching(self, video_id: str, bytes_done: int, bytes_total: int | None) -> None:
         """See Listener; called from the fetching thread."""
-        if self._bars and "download" in self._tasks:
+        if self._bars and self._tasks:
             whole = f"/{bytes_total / 1e6:.0f}" if bytes_total else ""
-            self._bars.update(self._tasks["download"], rate=f"{bytes_done / 1e6:.0f}{whole} MB")
+            self._bars.update(self._tasks[self._stages[0]], rate=f"{bytes_done / 1e6:.0f}{whole} MB")
 
     def fetched(self, fetched: Fetched) -> None:
         """See Listener."""
         if self._bars:
-            self._bars.advance(self._tasks["download"])
+            self._bars.advance(self._tasks[self._stages[0]])
 
     def ticked(self, stage: str, frames: int) -> None:
         """See Listener."""
@@ -89,7 +94,7 @@ class BuildProgress:
         """What the videos begun so far will come to, scaled to all: totals are estimates until the last has begun."""
         self._expected[which] += frames
         self._begun += which == 0
-        for stage in ("decode",) if which == 0 else _FRAME_STAGES[1:]:
+        for stage in ("decode",) if which == 0 else self._stages[2:]:
             self._bars.update(self._tasks[stage], total=self._expected[which] * self._videos / max(self._begun, 1))
 
     def ended(self, outcome: Staged | Failed | Postponed) -> None:
@@ -119,4 +124,5 @@ def _told(outcome: Staged | Failed | Postponed) -> str:
         return f"dropped: {outcome.steps[-1].error_class}, {outcome.steps[-1].message}"
     c = outcome.counts
     lost = f", {outcome.lost_clips} clips lost where it breaks" if outcome.lost_clips else ""
-    return f"{c.clips} clips, {c.frames} frames, {c.faces} faces blurred{lost}"
+    faces = f", {c.faces} faces blurred" if any(step.stage == "anonymise" for step in outcome.steps) else ""
+    return f"{c.clips} clips, {c.frames} frames{faces}{lost}"

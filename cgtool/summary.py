@@ -147,6 +147,8 @@ def _status_rows(s: Status) -> list[tuple[str, str]]:
         ("clips", f"{s.clips}"),
         ("frames", f"{s.frames} saved, {plural(s.faces_blurred, 'face')} blurred"),
     ]
+    if s.clips_as_imported:
+        rows.append(("unblurred", f"{plural(s.clips_as_imported, 'clip')} as imported; `cgtool anonymise {s.out}`"))
     if s.extra:
         rows.insert(1, ("besides", f"{plural(s.extra, 'video')} that the last table did not name"))
     if s.cache is not None and s.cache_bytes:

@@ -6,6 +6,7 @@ part a clip: a split made before the data grew or shrank would quietly change wh
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,11 +23,16 @@ from cityguessr_data.core.errors import DiskFullError, InputError
 from cityguessr_data.core.fingerprint import fingerprint
 from cityguessr_data.core.units import size
 
+from .models import find_model
+from .models.image_encoders import ImageEncoder, load_image_encoder
+from .pack.features import of_encoder
 from .pack.layout import PackConfig
+from .pack.pace import Pace
 from .pack.read import Pack
 from .pack.write import Packed, pack, plan_pack
 from .parquet import read_parquet
 from .run_config import DataConfig, Part
+from .run_dir import RunDir
 
 Places = npt.NDArray[np.int64]
 """Places of clips in the index of a pack, ascending."""
@@ -64,23 +70,38 @@ def open_data(
     return opened, dict(read_split(opened, split).parts)
 
 
-def open_pack(data: Path, config: DataConfig, say: Callable[[str], None] = lambda _: None, workers: int = 4) -> Pack:
+def open_pack(
+    data: Path,
+    config: DataConfig,
+    say: Callable[[str], None] = lambda _: None,
+    workers: int = 4,
+    device: str = "auto",
+) -> Pack:
     """The pack at `data`, or made of it.
 
+    Args:
+        device: where an encoder of features computes, if any are made.
     Raises:
         InputError: neither a pack nor an output directory; a pack of other settings.
+        WeightsError: features are to be made, and their encoder is not there.
         DiskFullError: no space for the pack.
     """
     wanted = config.pack
     if not (data / "pack.json").is_file() and (data / "manifests" / "clips.parquet").is_file():
-        to = _beside(data, wanted)
-        make_pack(data, to, wanted, workers, say)
+        encoder = load_image_encoder(wanted.encoder, device) if wanted.encoder else None
+        to = _beside(data, with_encoder(wanted, encoder))
+        make_pack(data, to, wanted, workers, say, encoder=encoder)
         return Pack.open(to)
     if not data.is_dir():
         raise InputError(f"there is no folder {data}", "Name a pack, or the --out of a build")
     opened = Pack.open(data)
-    names = {"n_frames": "data.stored_frames", "size_px": "data.size_px", "sampling": "data.sampling"}
-    for field, setting in {**names, "format": "data.format"}.items():
+    if opened.config.encoder != wanted.encoder:
+        raise InputError(
+            f"the pack {data} holds {opened.config.what}, and the run wants {wanted.what}", _other_features(opened)
+        )
+    names = {"n_frames": "data.stored_frames", "sampling": "data.sampling"}
+    of_pixels = {} if wanted.encoder else {"size_px": "data.size_px", "format": "data.format"}
+    for field, setting in {**names, **of_pixels}.items():
         has, wants = getattr(opened.config, field), getattr(wanted, field)
         if has != wants:
             raise InputError(
@@ -97,15 +118,23 @@ def make_pack(
     workers: int = 4,
     say: Callable[[str], None] = lambda _: None,
     on_shard: Callable[[int, int], None] | None = None,
+    encoder: ImageEncoder | None = None,
 ) -> Packed:
     """Pack `out` into `to`, after saying how many bytes that takes and asking whether the disk has them.
 
-    The splits of `out` are copied on every call, so that one made later arrives by packing again.
+    The splits of `out` are copied on every call, so that one made later arrives by packing again. How long features
+    take is said when some are made.
 
+    Args:
+        encoder: of features; None: looked up by the config's name.
     Raises:
         InputError: as pack.write.pack.
+        WeightsError: the encoder of features is not there, or not fit.
         DiskFullError: the disk lacks the bytes; nothing was written.
     """
+    if config.encoder:
+        encoder = encoder or load_image_encoder(config.encoder)
+        config = with_encoder(config, encoder)
     n_bytes = plan_pack(out, config).n_bytes
     there = sum(path.stat().st_size for path in (to / "shards").glob("*")) if (to / "shards").is_dir() else 0
     free, needed = shutil.disk_usage(_existing(to)).free, max(0, n_bytes - there)
@@ -116,12 +145,30 @@ def make_pack(
         if needed > free:
             raise DiskFullError(
                 f"the pack takes {size(needed)}, and the disk of {to} has {size(free)} free",
-                "Free some space, name another disk, or --set data.format=jpeg",
+                "Free some space, name another disk" + ("" if encoder else ", or --set data.format=jpeg"),
             )
-    done = pack(out, to, config, workers, on_shard)
+    on_clips = None
+    if encoder:
+        n_left, one = needed // config.clip_bytes, encoder
+        pace = Pace(n_left, config.n_frames, config.clips_per_shard, lambda: f"{one.device} in {one.precision}", say)
+        on_clips = pace.clips
+    done = pack(out, to, config, workers, on_shard, encoder, on_clips)
     for path in sorted((out / "splits").glob("*.parquet")):
         write_bytes(to / "splits" / path.name, path.read_bytes())
     return done
+
+
+def with_encoder(config: PackConfig, encoder: ImageEncoder | None = None) -> PackConfig:
+    """What a pack's own config is, of what a run asks for: of features, with the digest and sizes of their encoder.
+
+    Args:
+        encoder: None: looked up by its name, if there is one.
+    Raises:
+        WeightsError: it is not there, or not fit.
+    """
+    if not config.encoder:
+        return config
+    return of_encoder(config, encoder or load_image_encoder(config.encoder))
 
 
 def read_split(pack: Pack, split: str | Path) -> Split:
@@ -166,6 +213,15 @@ def fold_names(pack: Pack, split: str | Path) -> tuple[str, ...]:
     return tuple(names) or (str(split),)
 
 
+def same_data(run: RunDir, pack: Pack) -> bool:
+    """Whether a run was made of the clips of a pack, and of its scene labels where the model looks at them."""
+    known = run.record["data"]
+    if known["fingerprint"] == pack.fingerprint:
+        return True
+    looks = run.model_config.scenes or find_model(run.config.model).needs_scenes
+    return not looks and known.get("pixels") == pack.pixels
+
+
 def cities_without_train(pack: Pack, parts: Mapping[Part, Places]) -> tuple[str, ...]:
     """Cities that no clip of `train` shows, by name: a model cannot learn them."""
     seen = set(pack.labels[parts["train"], 0].tolist()) if "train" in parts else set()
@@ -205,10 +261,21 @@ def _is_file(split: str | Path) -> bool:
 
 
 def _beside(out: Path, config: PackConfig) -> Path:
-    """OUT.pack-<frames>x<size>, with what else differs from the usual."""
+    """OUT.pack-<frames>x<size>, with what else differs from the usual; of features OUT.pack-<frames>-<encoder>."""
     whole = out.resolve()
+    if config.encoder:  # two folders may have one name
+        encoder = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', Path(config.encoder).name)}-{config.encoder_digest[:8]}"
+        authors = "-authors" if config.sampling == "authors" else ""
+        return whole.with_name(f"{whole.name}.pack-{config.n_frames}-{encoder}{authors}")
     more = ("-authors" if config.sampling == "authors" else "") + ("-jpeg" if config.format == "jpeg" else "")
     return whole.with_name(f"{whole.name}.pack-{config.n_frames}x{config.size_px}{more}")
+
+
+def _other_features(pack: Pack) -> str:
+    """What to do where a pack is of something else than the run wants."""
+    if not pack.config.encoder:
+        return "Pack with --features, or train a model that takes frames"
+    return f"Give --set data.features={pack.config.encoder} with a model that takes features, or another pack"
 
 
 def _existing(path: Path) -> Path:

@@ -11,9 +11,10 @@ from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.types import LEVELS
 
 from .checkpoints import last, read_progress, weights_of
-from .data import open_pack, read_split
+from .data import need_part, open_pack, read_split, same_data
 from .evaluate import Labels, evaluate
 from .inference import Change, Which, predict_part
+from .models import find_model
 from .pack.read import Pack
 from .predictions import Predictions
 from .results import Origin, Results
@@ -81,7 +82,7 @@ def _has(run: RunDir, which: Which) -> bool:
 
 def _train_labels(run: RunDir, pack: Pack) -> Labels | None:
     """The labels of the clips that the run saw; None where this is other data than it was trained on."""
-    if pack.fingerprint != run.record["data"]["fingerprint"]:
+    if not same_data(run, pack):
         return None
     labels = run.classes.labels(pack.index.take(read_split(pack, run.split).parts["train"]))
     return {level: labels[:, at] for at, level in enumerate(LEVELS)}
@@ -95,10 +96,12 @@ def _of_history(run: RunDir, pack: Pack, part: Part, predictions: Predictions) -
     newest = last(run.checkpoints)
     if newest is not None and (done := read_progress(newest).epochs) < train.epochs:
         yield f"The run is not finished: {done} of its {train.epochs} epochs have ended"
+    if find_model(run.config.model).needs_scenes:
+        yield from _unlabelled(run, pack, part)
     if part == "train":
         yield "These are the clips that the run was trained on: the figures tell what it remembers"
         return
-    if pack.fingerprint != run.record["data"]["fingerprint"]:
+    if not same_data(run, pack):
         yield "These are other clips than those of the data set that the run was trained on"
         return
     videos = pack.index["video_id"].to_pylist()
@@ -109,3 +112,14 @@ def _of_history(run: RunDir, pack: Pack, part: Part, predictions: Predictions) -
             f"{n_seen / len(predictions):.1%} of the evaluated clips are of a source video that train has clips of, so "
             "the figures are too high for streets never seen; cgtool split --by video makes a split without such"
         )
+
+
+def _unlabelled(run: RunDir, pack: Pack, part: Part) -> Iterator[str]:
+    """What a model that looks at scene labels had to do without."""
+    known = pack.has_scenes[need_part(read_split(pack, run.split), part)]
+    if n_without := int((~known).sum()):
+        model = run.config.model
+        yield f"{n_without} of {len(known)} evaluated clips have no scene label: {model} took each as of every scene"
+    n_trained = run.record.get("scenes", {}).get("n_without")
+    if n_trained:
+        yield f"{n_trained} clips that the run was trained on have no scene label"

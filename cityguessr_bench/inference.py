@@ -12,14 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cityguessr_data.core.errors import InputError, MachineError
+from cityguessr_data.core.errors import InputError, MachineError, WeightsError
 from cityguessr_data.core.types import LEVELS, Level
 
 from .checkpoints import weights_of
-from .data import need_part, open_pack, read_split
+from .data import need_part, open_pack, read_split, same_data
 from .loader import ScoringBatches, batches
 from .models import build_model
 from .models.hub_folder import read_state
+from .models.image_encoders import ImageEncoder, load_image_encoder
 from .predictions import Predictions
 from .run_config import Part, Precision
 from .run_dir import RunDir
@@ -61,6 +62,25 @@ def load_model(run: RunDir, which: Which | None = None) -> nn.Module:
         model = build_model(run.config.model, run.model_config)
     load_weights(model, path)
     return model.eval()
+
+
+def load_encoder(run: RunDir, device: torch.device | str = "cpu") -> ImageEncoder | None:
+    """The frozen encoder whose features the run was trained on; None where it was trained on pixels.
+
+    Raises:
+        WeightsError: it is not on this machine, or is not the one that made the features.
+    """
+    about = run.record.get("data", {}).get("encoder")
+    if not about:
+        return None
+    encoder = load_image_encoder(about["name"], str(device))
+    if encoder.digest != about["digest"]:
+        raise WeightsError(
+            f"{encoder.folder} (digest {encoder.digest}) is not the encoder that {run.folder} was trained with "
+            f"({about['name']}, digest {about['digest']})",
+            "Put its own files back: the model knows no other features",
+        )
+    return encoder
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -148,12 +168,16 @@ def predict_part(
             does not know.
         MachineError: no such device.
     """
+    if data is None and not run.data_folder.is_dir():
+        raise InputError(f"the data of {run.folder} is no longer at {run.data_folder}", "Say where it is: --data PACK")
     where = find_device(device)
     model = load_model(run, which)
-    pack = open_pack(data or run.data_folder, run.config.data)
+    pack = open_pack(data or run.data_folder, run.config.data, device=device)
+    if change is not None and pack.config.encoder:
+        raise InputError(f"{run.folder} is of cached features: there are no pixels to change", "Name a run of frames")
     split = read_split(pack, run.split)
     known: Mapping[str, Any] = run.record
-    if pack.fingerprint == known["data"]["fingerprint"] and split.digest != known["split"]["digest"]:
+    if same_data(run, pack) and split.digest != known["split"]["digest"]:
         raise InputError(
             f"the split {split.name} has changed since the run was trained: test clips may have been in train",
             "Train again, or put the split back",

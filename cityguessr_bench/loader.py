@@ -163,8 +163,17 @@ class TrainingSteps(Dataset[Batch]):
 class ScoringBatches(Dataset[Batch]):
     """Clips in the order of their places, each with the frames of `scored_choice`."""
 
-    def __init__(self, pack: Pack, places: Places, data: DataConfig, batch: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        places: Places,
+        data: DataConfig,
+        batch: int,
+        seed: int = 0,
+        labels: npt.NDArray[np.int32] | None = None,
+    ) -> None:
         self.pack, self.places, self.data, self.batch, self.seed = pack, places, data, batch, seed
+        self.labels = pack.labels if labels is None else labels
         self.targets = np.zeros((len(pack), 0), np.float32)
 
     def __len__(self) -> int:
@@ -177,7 +186,7 @@ class ScoringBatches(Dataset[Batch]):
         stored = self.pack.config.n_frames
         chosen = [scored_choice(stored, self.data, self.seed, int(place)) for place in places]
         looks = np.zeros((len(places), 0), np.float32)
-        return _batch(self.pack, self.pack.labels, self.targets, places, chosen, looks)
+        return _batch(self.pack, self.labels, self.targets, places, chosen, looks)
 
 
 def batches(dataset: Dataset[Batch], keys: Sequence[int], workers: int = 0, *, pin: bool = False) -> Iterator[Batch]:

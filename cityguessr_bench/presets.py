@@ -36,7 +36,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "tiny": RunConfig(
         data=DataConfig(frames=8, stored_frames=32, size_px=112),
-        network=NetworkConfig(weights=RANDOM, hidden=192, layers=4, heads=3, normalise="local"),
+        network=NetworkConfig(weights=RANDOM, hidden=192, layers=4, heads=3, decoder_layers=2, normalise="local"),
         text=TextConfig(encoder="minilm"),
         train=TrainConfig(
             epochs=150,

@@ -17,7 +17,8 @@ from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.types import Level
 
 from .models.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig, widths_of
-from .pack.layout import Format, PackConfig
+from .models.image_encoders import canonical
+from .pack.layout import PackConfig, PixelFormat
 from .pack.sampling import Pick, Sampling
 
 RANDOM = "random"
@@ -38,18 +39,24 @@ class DataConfig:
     """Frames of a clip in the pack, a multiple of `frames`. Of more than `frames`, training draws one out of each equal
     stretch, anew in every epoch; evaluation takes the first of each stretch."""
     size_px: int = 224
-    """Side of a frame; its picture is squeezed to a square (paper and released code)."""
+    """Side of a frame; its picture is squeezed to a square (paper and released code). With features it is not looked
+    at: their encoder has a size of its own."""
     sampling: Sampling = "uniform"
     """Which of the saved frames: see pack/sampling.py."""
     pick: Pick = "spread"
     """`spread`: `frames` of the stored ones, as above. Of one frame also `first`, `middle`, `last` or `random` of the
     stored ones (paper 5.3); a random one is drawn anew in every epoch, and for scoring once for each clip."""
-    format: Format = "uint8"
+    format: PixelFormat = "uint8"
     """How the pack stores them: `uint8`, or `jpeg` (a tenth of the bytes, and slightly other pixels)."""
+    features: str = ""
+    """Of models that take cached features: whose, by clip, dinov2, a hub id or a folder; empty: pixels."""
 
     @property
     def pack(self) -> PackConfig:
-        """The pack that such a run needs."""
+        """The pack that such a run needs; of features without what only their encoder knows (data.with_encoder)."""
+        if self.features:
+            encoder = canonical(self.features)
+            return PackConfig(self.stored_frames, sampling=self.sampling, format="features", encoder=encoder)
         return PackConfig(self.stored_frames, self.size_px, self.sampling, self.format)
 
 
@@ -89,7 +96,8 @@ class TextConfig:
     """Where the targets of TextLabel Alignment come from."""
 
     encoder: str = "clip"
-    """clip, bert, gpt2, opt, minilm, a hub id or a folder; d_t follows it."""
+    """clip, bert, gpt2, opt, minilm, a hub id or a folder; d_t follows it. random-clip, -bert, -gpt2 and -opt are tiny
+    ones with random weights, which know nothing of places."""
     strategy: Literal["all", "city"] = "all"
     """Mean over the names at the four levels, or the city's name alone."""
 
@@ -155,9 +163,9 @@ class RunConfig:
         _check(data.size_px >= 8, "data.size_px", "must be 8 or more")
         _check(data.stored_frames % data.frames == 0, "data.stored_frames", "must be a multiple of data.frames")
         _check(
-            data.sampling == "uniform" or data.stored_frames == data.frames == 16,
+            data.sampling == "uniform" or (data.stored_frames == 16 and data.frames in (1, 16)),
             "data.sampling",
-            "takes 16 frames when it is authors: set data.frames and data.stored_frames to 16",
+            "takes 16 frames when it is authors: set data.stored_frames to 16, and data.frames to 16 or 1",
         )
         _check(
             data.pick == "spread" or data.frames == 1, "data.pick", f"{data.pick} is one frame: set data.frames to 1"

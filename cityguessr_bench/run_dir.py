@@ -40,9 +40,11 @@ class RunDir:
     model_config: ModelConfig
     classes: Classes
     record: Mapping[str, Any]
-    """`data`: folder, name, fingerprint, n_clips. `split`: name, file (where it was named by its path, else null),
-    digest, parts (clips by part). `text`: encoder and digest, or null. `scenes`: on, why (a sentence), n_without (clips
-    without a label). `versions`: by package. `classes`: their digest."""
+    """`data`: folder, name, fingerprint and pixels (as pack.read.Pack has them), n_clips, encoder (of cached features:
+    name, digest, size_px; else null).
+    `split`: name, file (where it was named by its path, else null), digest, parts (clips by part). `text`: encoder and
+    digest, or null. `scenes`: on, why (a sentence), n_without (clips without a label). `versions`: by package.
+    `classes`: their digest."""
 
     @classmethod
     def create(

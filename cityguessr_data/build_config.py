@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +60,30 @@ def find_models(config: BuildConfig) -> Models:
         WeightsError: missing, or not the file it should be.
         InputError: a scene model's ONNX file or the JSON beside it is not there.
     """
-    try:
-        detector = find(f"retinaface-{config.anonymise.detector.name}")
-    except WeightsError as exc:
-        raise WeightsError(exc.message, f"{exc.hint}, or choose another --detector") from exc
+    detector = find_detector(config.anonymise)
     try:
         scenes = scene_files(config.scenes)
     except WeightsError as exc:
         raise WeightsError(exc.message, f"{exc.hint}, or choose another --scene-model, or off") from exc
     files = {"detector": (detector,), "scenes": scenes}
-    return Models(detector, {role: {p.name: file_sha256(p) for p in paths} for role, paths in files.items() if paths})
+    return Models(detector, {role: digests(paths) for role, paths in files.items() if paths})
+
+
+def find_detector(config: AnonymiseConfig) -> Path:
+    """The weights of the detector that `config` names.
+
+    Raises:
+        WeightsError: missing, or not the file it should be.
+    """
+    try:
+        return find(f"retinaface-{config.detector.name}")
+    except WeightsError as exc:
+        raise WeightsError(exc.message, f"{exc.hint}, or choose another --detector") from exc
+
+
+def digests(paths: Sequence[Path]) -> dict[str, str]:
+    """File name -> SHA-256."""
+    return {path.name: file_sha256(path) for path in paths}
 
 
 def _check_apart(out: Path, cache: Path) -> None:

@@ -18,6 +18,8 @@ from .core.schemas import SCHEMA_VERSION
 from .core.types import VideoTask
 from .media.ids import is_local
 from .run.store import Store
+from .stages.anonymise import AnonymiseConfig
+from .vision.scenes import SceneConfig
 
 _MARK_BYTES = 262_144
 
@@ -27,21 +29,30 @@ def recorded_config(config: BuildConfig, models: Models, stage_versions: Mapping
 
     No path, no secret, nothing of the machine is in it.
     """
-    anonymise: dict[str, Any] = canonical(config.anonymise) | {"conf": config.anonymise.threshold}
-    scenes: dict[str, Any] = canonical(config.scenes)
-    for part in (anonymise["detector"], scenes):
-        del part["device"]
-    scenes["model"] = Path(scenes["model"]).name
     return {
         "config": {
             "clip": canonical(config.clip),
-            "anonymise": anonymise,
-            "scenes": scenes,
+            "anonymise": recorded_anonymise(config.anonymise),
+            "scenes": recorded_scenes(config.scenes),
             "jpeg_quality": config.jpeg_quality,
             "stage_versions": dict(stage_versions),
         },
         "models": models.digests,
     }
+
+
+def recorded_anonymise(config: AnonymiseConfig) -> dict[str, Any]:
+    """What determines the blurred boxes, but for the weights; nothing of the machine."""
+    recorded: dict[str, Any] = canonical(config) | {"conf": config.threshold}
+    del recorded["detector"]["device"]
+    return recorded
+
+
+def recorded_scenes(config: SceneConfig) -> dict[str, Any]:
+    """What determines the scene labels, but for the weights; nothing of the machine."""
+    recorded: dict[str, Any] = canonical(config) | {"model": Path(config.model).name}
+    del recorded["device"]
+    return recorded
 
 
 def task_fingerprint(recorded: dict[str, Any], task: VideoTask) -> str:
@@ -68,12 +79,14 @@ def _file_mark(path: Path) -> list[str | int]:
 
 
 def check_same(store: Store, recorded: dict[str, Any]) -> None:
-    """Refuse an output directory that was built in another way.
+    """Refuse an output directory that was built in another way, or that holds an import.
 
     Raises:
         InputError: naming what differs, with both values.
     """
     dataset = store.dataset()
+    if dataset and "imported" in dataset:
+        raise InputError(f"{store.out} holds a data set that was imported, not built", "Choose another --out")
     earlier = {part: dataset[part] for part in recorded if part in dataset} if dataset else None
     if not any(store.parts("clips")):
         return  # nothing is committed yet: any configuration will do
@@ -99,10 +112,16 @@ def flattened(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of dataset.json; name, version and counts stay as they were there."""
+    """The content of dataset.json; name, version, counts and who labelled scenes later stay as they were there."""
+    kept = {k: v for k, v in (earlier or {}).items() if k in ("name", "version", "counts", "scene_labels")}
+    told = {"schema_version": SCHEMA_VERSION, **recorded, "tools": tool_versions()}
+    return {"name": name, "version": "0.1.0", **kept, **told}
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what may change a result."""
     tools = {"python": platform.python_version()}
     for package in ("cgtool", "torch", "torchvision", "onnxruntime", "av", "opencv-python-headless", "yt-dlp"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             tools[package] = metadata.version(package)
-    kept = {k: v for k, v in (earlier or {}).items() if k in ("name", "version", "counts")}
-    return {"name": name, "version": "0.1.0", **kept, "schema_version": SCHEMA_VERSION, **recorded, "tools": tools}
+    return tools

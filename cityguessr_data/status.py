@@ -43,6 +43,8 @@ class Status:
     clips: int
     frames: int
     faces_blurred: int
+    clips_as_imported: int
+    """Clips whose frames were never anonymised here: they lie where they were imported from."""
     cache: Path | None
     """The cache of the last run."""
     cache_bytes: int
@@ -72,15 +74,17 @@ def read_status(out: Path) -> Status:
         if video_id not in as_wanted and wanted.get(video_id) == failure.fingerprint
     ]
     dropped: Counter[str] = Counter()
-    clips = frames = faces = 0
+    clips = frames = faces = as_imported = 0
+    columns = ["n_sampled", "n_faces", *(["blur"] if "imported" in dataset else [])]
     for video_id in committed:
         row = pq.read_table(store.part("videos", video_id), columns=["status", "reason"]).to_pylist()[0]
         if row["status"] == "dropped" and video_id in as_wanted:
             dropped[str(row["reason"]).partition(":")[0]] += 1
-        table = pq.read_table(store.part("clips", video_id), columns=["n_sampled", "n_faces"]).to_pydict()
+        table = pq.read_table(store.part("clips", video_id), columns=columns).to_pydict()
         clips += len(table["n_sampled"])
         frames += sum(table["n_sampled"])
-        faces += sum(table["n_faces"])
+        faces += sum(n or 0 for n in table["n_faces"])
+        as_imported += table.get("blur", []).count(None)
     return Status(
         out=out,
         asked=len(wanted),
@@ -94,6 +98,7 @@ def read_status(out: Path) -> Status:
         clips=clips,
         frames=frames,
         faces_blurred=faces,
+        clips_as_imported=as_imported,
         cache=Path(plan["cache"]) if plan else None,
         cache_bytes=0 if is_elsewhere(store, plan) else _bytes(doomed_files(plan)),
         config=dict(dataset.get("config", {})),

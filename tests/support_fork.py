@@ -51,6 +51,8 @@ _IMPORTS = (
 _AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "FORCE_COLOR", "NO_COLOR", "TERM")
 """Beginnings of the names of variables that an interpreter or a library reads once, when it starts. Not `LD_`: OpenCV
 changes one when it is imported, and no test does."""
+_WITH_WORKERS = frozenset({"build-dataset", "anonymise", "label-scenes"})
+"""Commands that start worker processes."""
 _ENVIRONMENT = dict(os.environ)
 
 
@@ -161,7 +163,7 @@ def wait_to_be_forked(descriptor: int) -> None:
                 os._exit(0)
             out, err = array.array("i", ancillary[0][2])
             request = json.loads(_receive(peer, int.from_bytes(header, "big")))
-            if support_workers.TRIED and "build-dataset" in request["args"]:
+            if support_workers.TRIED and not _WITH_WORKERS.isdisjoint(request["args"]):
                 support_workers.start()  # the first time
             pid = os.fork()
             if pid == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from scipy.special import erf
 from torch import Tensor
 
 from cityguessr_bench.losses import Targets
-from cityguessr_bench.models import ModelConfig
+from cityguessr_bench.models import MODELS, ModelConfig
 from cityguessr_data.core.types import LEVELS
 
 Array = npt.NDArray[np.float64]
@@ -40,10 +41,30 @@ def small_config(**changes: Any) -> ModelConfig:
     return ModelConfig(**{**SMALL, **changes})
 
 
+def small_model(name: str, **changes: Any) -> ModelConfig:
+    """The same for a model of the registry, with what its entry changes in every preset."""
+    entry = MODELS[name]
+    known = {spec.name for spec in dataclasses.fields(ModelConfig)}
+    own = {key: v for section in entry.settings.values() for key, v in section.items() if key in known}
+    more = {"feature_dim": 6} if entry.takes == "features" else {}
+    return small_config(**{"decoder_layers": 2, **more, **own, **changes})
+
+
 def random_clips(config: ModelConfig, n: int, seed: int = 0) -> Tensor:
     """uint8 noise (n, T, 3, H, W)."""
     shape = (n, config.frames, 3, config.size_px, config.size_px)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def random_inputs(config: ModelConfig, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """What any model takes of n clips: frames or features, and scene labels (n, 16), the second clip's unknown."""
+    g = torch.Generator().manual_seed(seed)
+    scenes = torch.rand(n, 16, generator=g)
+    scenes /= scenes.sum(1, keepdim=True)
+    scenes[1:2] = torch.nan
+    if config.feature_dim:
+        return torch.randn(n, config.frames, config.feature_dim, generator=g), scenes
+    return random_clips(config, n, seed), scenes
 
 
 def random_targets(config: ModelConfig, n: int, seed: int = 0) -> Targets:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..console import tell
-from . import bench_evaluate, bench_predict, bench_train
+from . import bench_audit, bench_evaluate, bench_predict, bench_table, bench_train
 
 app = typer.Typer(help="Train, evaluate and use models that say where a video was filmed.", no_args_is_help=True)
 
@@ -39,4 +39,7 @@ def _group(
 app.command("pack")(bench_train.pack)
 app.command("train")(bench_train.train)
 app.command("evaluate")(bench_evaluate.evaluate)
+app.command("audit")(bench_audit.audit)
 app.command("predict")(bench_predict.predict)
+app.command("table")(bench_table.table)
+app.command("leaderboard")(bench_table.leaderboard)

@@ -209,8 +209,11 @@ def _page(
     return [page]
 
 
-def _frames(*packs: Pack) -> Frames:
-    """The pictures of a clip out of the first pack that has it."""
+def _frames(*packs: Pack) -> Frames | None:
+    """The pictures of a clip out of the first pack that has it; None where the packs hold features."""
+    packs = tuple(pack for pack in packs if not pack.config.encoder)
+    if not packs:
+        return None
     place_of = {clip_id: (pack, place) for pack in reversed(packs) for place, clip_id in enumerate(pack.clip_ids)}
 
     def frames(clip_id: str) -> npt.NDArray[np.uint8]:
@@ -219,7 +222,8 @@ def _frames(*packs: Pack) -> Frames:
         if clip_id not in place_of:
             raise InputError(f"--data {packs[0].folder} has no clip {clip_id}", "Name the pack of these predictions")
         pack, place = place_of[clip_id]
-        return pack.clip(place)
+        pixels: npt.NDArray[np.uint8] = pack.clip(place)
+        return pixels
 
     return frames
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from ..summary import plural
 from ..tables import fact
 
 if TYPE_CHECKING:
+    from cityguessr_bench.models.image_encoders import ImageEncoder
     from cityguessr_bench.run_config import RunConfig
     from cityguessr_bench.train.run import Trained
 
@@ -35,10 +37,18 @@ def pack(
     preset: Preset = "paper",
     config: Config = None,
     set_: Set = None,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="clip|dinov2|ID|FOLDER", help="Keep a frozen encoder's vector of each frame, no pixels."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read frames.")] = 4,
+    device: Annotated[str, typer.Option(help="Of --features: auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Of --features: auto (fp32 on a CPU, fp16 on a GPU), fp32, bf16 or fp16.")
+    ] = "auto",
     json_: Json = False,
 ) -> int:
-    """Make the training cache of a data set: the frames that a preset needs, resized once.
+    """Make the training cache of a data set: the frames that a preset needs, resized, or encoded, once.
 
     Says how many bytes that takes before it starts. The same command goes on where it stopped, and copies the splits
     that were made since.
@@ -48,8 +58,11 @@ def pack(
     from ..bench_progress import PackProgress
 
     settings = _settings(None, preset, config, set_)
+    if features is not None:
+        settings = settings.changed({"data": {"features": features}}, "--features")
+    encoder = _encoder(settings.data.features, device, precision)
     with PackProgress() as progress:
-        done = make_pack(out, to, settings.data.pack, workers, say, progress.shard)
+        done = make_pack(out, to, settings.data.pack, workers, say, progress.shard, encoder)
     splits = sorted(path.stem for path in (to / "splits").glob("*.parquet"))
     if json_:
         names = ("n_clips", "n_shards", "n_shards_made", "n_bytes")
@@ -70,6 +83,9 @@ def train(
     split: Annotated[str | None, typer.Option(help="Name of a split, or its Parquet file.")] = None,
     model: Annotated[str | None, typer.Option(help="Network; default: cityguessr.")] = None,
     preset: Preset = "paper",
+    ablation: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A named change, e.g. scenes-none; repeatable.")
+    ] = None,
     config: Config = None,
     set_: Set = None,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings as TOML and stop.")] = False,
@@ -85,7 +101,7 @@ def train(
     """
     from cityguessr_data.core.errors import DiskFullError, InputError
 
-    settings = _settings(model, preset, config, set_)
+    settings = _settings(model, preset, config, set_, ablation or ())
     if show_config:
         from cityguessr_bench.config_text import to_toml
 
@@ -114,15 +130,31 @@ def train(
     return 0
 
 
-def _settings(model: str | None, preset: str, config: Path | None, set_: list[str] | None) -> RunConfig:
+def _encoder(features: str, device: str, precision: str) -> ImageEncoder | None:
+    from cityguessr_data.core.errors import InputError
+
+    if not features:
+        if (device, precision) != ("auto", "auto"):
+            raise InputError("--device and --precision belong to --features", "Leave them out: frames need neither")
+        return None
+    from cityguessr_bench.inference import find_device
+    from cityguessr_bench.models.image_encoders import load_image_encoder
+
+    return load_image_encoder(features, str(find_device(device)), precision)
+
+
+def _settings(
+    model: str | None, preset: str, config: Path | None, set_: list[str] | None, ablations: Sequence[str] = ()
+) -> RunConfig:
     """Preset and model, then ablations, then file, then --set. Where file and --model name a model, --model wins."""
+    from cityguessr_bench.ablations import apply
     from cityguessr_bench.config_text import read_assignments, read_toml
     from cityguessr_bench.presets import settings as find
 
     from_file = {} if config is None else read_toml(config)
     assigned = read_assignments(set_ or [])
     named = model or str(assigned.get("model", from_file.get("model", "cityguessr")))
-    settings = find(preset, named)
+    settings = apply(find(preset, named), ablations)
     for source, changes in ((str(config), from_file), ("--set", assigned)):
         settings = settings.changed({name: value for name, value in changes.items() if name != "model"}, source)
     return settings

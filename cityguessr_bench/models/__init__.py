@@ -6,7 +6,9 @@ Every model takes clips (B, T, 3, H, W), or the cached features of their frames 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +46,8 @@ class ModelEntry:
     load: Load | None = None
     """(model, source, config): puts the checkpoint's tensors into the model's encoder. A tensor that is missing, left
     over or of another shape is a WeightsError, and all are compared afterwards."""
+    needs_scenes: bool = False
+    """Looks at the clips' scene labels to say where they are; those of L_scene are another matter."""
     takes: Literal["frames", "features"] = "frames"
     """`features`: of frames, by a frozen encoder, kept in the pack (data.features)."""
 
@@ -69,7 +73,10 @@ def find_model(name: str) -> ModelEntry:
         InputError: no model has that name.
     """
     if name not in MODELS:
-        raise InputError(f"there is no model {name!r}", f"Give one of: {', '.join(sorted(MODELS))}")
+        raise InputError(
+            f"there is no model {name!r}",
+            f"Give one of: {', '.join(sorted(MODELS))}; or its file: bench --plugin FILE.py",
+        )
     return MODELS[name]
 
 
@@ -77,9 +84,14 @@ def build_model(name: str, config: ModelConfig) -> nn.Module:
     """A model of that name with random weights, on the CPU, in float32 (torch's global generator draws them).
 
     Raises:
-        InputError: no model has that name.
+        InputError: no model has that name, or its settings or its own file do not let it be built.
     """
-    return find_model(name).build(config)
+    entry = find_model(name)
+    try:
+        return entry.build(config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        fault = f"the model {name} cannot be built: {type(exc).__name__}: {exc}"
+        raise InputError(fault, "Mend its settings or its file (docs/add-a-model.md)") from exc
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:
@@ -98,12 +110,14 @@ def load_plugin(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError(f"there is no file {path}", "Name a Python file that calls register(...)")
     before = set(MODELS)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"cgtool_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file", "Name one that ends in .py")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)  # dataclasses and pickle look for it there
     try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except Exception as exc:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as exc:
         raise InputError(f"{path} fails: {type(exc).__name__}: {exc}", "Mend it; docs/add-a-model.md has one") from exc
     added = tuple(name for name in MODELS if name not in before)
     if not added:
@@ -111,41 +125,116 @@ def load_plugin(path: Path) -> tuple[str, ...]:
     return added
 
 
-def _cityguessr(config: ModelConfig) -> nn.Module:
-    from .cityguessr import CityGuessr
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """The class or function `name` of a file beside this one, imported when it is called: it brings torch with it."""
 
-    return CityGuessr(config)
+    def call(*given: Any) -> Any:
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)(*given)
 
-
-def _adopt_videomae(source: str, config: ModelConfig) -> ModelConfig:
-    from .checkpoint_geometry import adopt_geometry
-
-    return adopt_geometry(source, config)
+    return call
 
 
-def _load_videomae(model: nn.Module, source: str, config: ModelConfig) -> None:
+def _load_videomae(model: Any, source: str, config: ModelConfig) -> None:
     from .checkpoint import load_backbone
 
     model.backbone = load_backbone(source, config)
 
 
+_HEADS_ALONE = {"scenes": False, "tla": False}
+_ONE_FRAME = {"frames": 1, "pick": "random"}
+"""The random frame was the best of four, and is what the paper gives all image models (5.3, 5.7)."""
+_VIT_B = {"hidden": 768, "layers": 12, "heads": 12}
+
 register(
     "cityguessr",
     ModelEntry(
-        _cityguessr,
+        _later("cityguessr", "CityGuessr"),
         "the paper's: VideoMAE, Self-Cross Attention, scenes, TextLabel Alignment",
-        adopt=_adopt_videomae,
+        adopt=_later("checkpoint_geometry", "adopt_geometry"),
         load=_load_videomae,
     ),
 )
 register(
     "videomae",
     ModelEntry(
-        _cityguessr,
+        _later("cityguessr", "CityGuessr"),
         "VideoMAE and the four heads alone (paper, Tables 2, 3, 5, 6)",
-        settings={"network": {"scenes": False, "tla": False}},
-        adopt=_adopt_videomae,
+        settings={"network": _HEADS_ALONE},
+        adopt=_later("checkpoint_geometry", "adopt_geometry"),
         load=_load_videomae,
+    ),
+)
+register(
+    "timesformer",
+    ModelEntry(
+        _later("timesformer", "Timesformer"),
+        "TimeSformer with divided attention and the four heads (paper, Table 5)",
+        settings={"network": {**_HEADS_ALONE, "tubelet": 1}},
+        full_size={"network": {"weights": "facebook/timesformer-base-finetuned-k400", **_VIT_B}},
+        adopt=_later("timesformer", "adopt"),
+        load=_later("timesformer", "load"),
+    ),
+)
+for _name, _module, _class, _about, _network in (
+    ("mae", "mae", "FrameMAE", "ViT-MAE on one frame, and the four heads (paper, Table 2)", _HEADS_ALONE),
+    (
+        "planet",
+        "mae",
+        "FrameMAE",
+        "mae by the name of Table 5, where PlaNet's row is that of MAE with the random frame",
+        _HEADS_ALONE,
+    ),
+    (
+        "isns",
+        "isns",
+        "SceneNetworks",
+        "three of mae, for indoor, natural and urban scenes, chosen by the clip's scene label (paper, Table 5)",
+        _HEADS_ALONE,
+    ),
+    (
+        "geodecoder",
+        "geodecoder",
+        "GeoDecoder",
+        "mae's tokens, and a decoder with a query for each level and scene (paper, Table 5)",
+        {"tla": False, "final_norm": True},
+    ),
+):
+    register(
+        _name,
+        ModelEntry(
+            _later(_module, _class),
+            _about,
+            settings={"data": _ONE_FRAME, "network": {**_network, "tubelet": 1}},
+            full_size={"network": {"weights": "facebook/vit-mae-base", **_VIT_B}},
+            adopt=_later("mae_checkpoint", "adopt_mae"),
+            load=_later(_module, "load"),
+            needs_scenes=_name == "isns",
+        ),
+    )
+
+_FEATURES: Settings = {
+    "data": {"features": "clip"},
+    "network": {**_HEADS_ALONE, "weights": "random"},
+    "train": {"augment": "none"},
+}
+"""Of a frozen encoder: what is learnt on top of it starts at random, and there are no pixels to change."""
+register(
+    "frozen",
+    ModelEntry(
+        _later("frozen", "FrozenTemporal"),
+        "temporal attention over cached features of a frozen CLIP or DINOv2, and the four heads (the idea is VidTAG's)",
+        settings={**_FEATURES, "network": {**_FEATURES["network"], "layers": 2}},
+        full_size={"network": {"hidden": 512, "heads": 8}},
+        takes="features",
+    ),
+)
+register(
+    "prototypes",
+    ModelEntry(
+        _later("prototypes", "Prototypes"),
+        "retrieval: the most similar mean of a class's cached features; fitted in one pass, without gradients",
+        settings={**_FEATURES, "train": {**_FEATURES["train"], "epochs": 1}},
+        takes="features",
     ),
 )
 

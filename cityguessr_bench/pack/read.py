@@ -1,4 +1,4 @@
-"""Reads a pack: clips as uint8, with their labels and scenes, by their place in the index.
+"""Reads a pack: clips as uint8 or as features, with their labels and scenes, by their place in the index.
 
 Every clip read is checked against its sum: a shard that rotted on a disk stops the run with its name, and is never
 trained on.
@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,9 @@ class Pack:
     """Of the data set."""
     config: PackConfig
     fingerprint: str
+    """Of the clips' pixels and scene labels."""
+    pixels: str
+    """Of the clips' pixels (or features) alone."""
     index: pa.Table
     classes: Classes
     labels: npt.NDArray[np.int32]
@@ -62,9 +65,15 @@ class Pack:
             raise InputError(f"{folder} {what}", "Run cgtool bench pack, which goes on where it stopped") from None
         except ValueError as exc:
             raise InputError(f"{folder}/pack.json is damaged: {exc}", _HINT) from exc
+        if not isinstance(about, dict):
+            raise InputError(f"{folder}/pack.json is damaged: it is no object", _HINT)
         if about.get("version") != VERSION:
             raise InputError(f"{folder} is a pack of version {about.get('version')}, not {VERSION}", _HINT)
-        config = PackConfig.of(about["config"])
+        try:
+            config = PackConfig.of(about["config"])
+            name, fingerprint, pixels = (about[key] for key in ("name", "fingerprint", "pixels"))
+        except (KeyError, TypeError, ValueError) as exc:
+            raise InputError(f"{folder}/pack.json is damaged, or of another release: {exc}", _HINT) from exc
         index = read_parquet(folder / "index.parquet", INDEX, _HINT)
         for number in range(int(np.max(index["shard"].to_numpy())) + 1):
             if not (folder / shard_name(number, config.format)).is_file():
@@ -72,9 +81,10 @@ class Pack:
         classes = Classes.read(folder / "taxonomy.parquet")
         return cls(
             folder,
-            about["name"],
+            name,
             config,
-            about["fingerprint"],
+            fingerprint,
+            pixels,
             index,
             classes,
             classes.labels(index),
@@ -111,8 +121,8 @@ class Pack:
         labelled: npt.NDArray[np.bool_] = ~np.isnan(self.scene_soft[:, 0])
         return labelled
 
-    def clip(self, place: int) -> npt.NDArray[np.uint8]:
-        """The frames of one clip: uint8 (T, 3, H, W), red, green, blue.
+    def clip(self, place: int) -> npt.NDArray[Any]:
+        """The frames of one clip: uint8 (T, 3, H, W), red, green, blue; of a pack of features float16 (T, D).
 
         Raises:
             InputError: its bytes are not those that were written.
@@ -132,11 +142,11 @@ class Pack:
         return np.stack([self.index[name].to_numpy().astype(np.int64) for name in ("shard", "row", "crc32")], axis=1)
 
     @cached_property
-    def _open(self) -> OrderedDict[int, npt.NDArray[np.uint8] | pa.ChunkedArray]:
+    def _open(self) -> OrderedDict[int, npt.NDArray[Any] | pa.ChunkedArray]:
         return OrderedDict()
 
-    def _row(self, shard: int, row: int) -> tuple[npt.NDArray[np.uint8], bytes | memoryview]:
-        """Frames, and the bytes that the sum is of."""
+    def _row(self, shard: int, row: int) -> tuple[npt.NDArray[Any], bytes | memoryview]:
+        """Frames or features, and the bytes that the sum is of."""
         path = self.folder / shard_name(shard, self.config.format)
         if shard not in self._open:
             while len(self._open) >= _OPEN_SHARDS:

@@ -1,4 +1,5 @@
-"""Makes a pack from an output directory: every clip's frames decoded and resized once. Atomic by shard, resumable.
+"""Makes a pack from an output directory: every clip's frames decoded and resized, or encoded, once. Atomic by shard,
+resumable.
 
 A frame that is missing or cannot be read stops the whole with its path: a pack of fewer clips would change what is
 evaluated, and nobody would see it.
@@ -25,6 +26,7 @@ from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.fingerprint import fingerprint
 
 from ..classes import Classes
+from .features import FrameEncoder, write_features
 from .layout import INDEX, VERSION, PackConfig, shard_name
 from .sampling import saved_positions
 from .squeeze import squeezed
@@ -69,23 +71,37 @@ def plan_pack(out: Path, config: PackConfig) -> Plan:
     if not clips.num_rows:
         raise InputError(f"{out} has no clips", "There is nothing to pack yet")
     paths = _paths(out, clips, config)
-    digest = fingerprint({"config": asdict(config), "clips": clips["fingerprint"].to_pylist(), "paths": len(paths)})
+    digest = fingerprint({"config": config.decisive, "clips": clips["fingerprint"].to_pylist(), "paths": len(paths)})
     return Plan(clips, paths, digest, config.clip_bytes * clips.num_rows)
 
 
 def pack(
-    out: Path, to: Path, config: PackConfig, workers: int = 4, on_shard: Callable[[int, int], None] | None = None
+    out: Path,
+    to: Path,
+    config: PackConfig,
+    workers: int = 4,
+    on_shard: Callable[[int, int], None] | None = None,
+    encoder: FrameEncoder | None = None,
+    on_clips: Callable[[int], None] | None = None,
 ) -> Packed:
     """Write the pack of `out` to the folder `to`; the same call again does what is missing.
 
     Args:
+        config: of features, as `features.of_encoder` completes it.
         on_shard: called with (shards there, shards in all) after each.
+        encoder: with features, whose they are.
+        on_clips: with features, called with the number of clips encoded, after each batch.
     Raises:
-        InputError: as `plan_pack`; a frame that cannot be read, with its path; `to` holds another pack.
+        InputError: as `plan_pack`; a frame that cannot be read, with its path; `to` holds another pack, or lies under
+            `out` while frames are not blurred.
+        MachineError: features that are no numbers.
         DiskFullError: no space left; what is finished is kept.
+        ValueError: features without their encoder.
     """
+    if (config.format == "features") != (encoder is not None) or (encoder and encoder.digest != config.encoder_digest):
+        raise ValueError(f"expected the encoder of {config}, got {encoder}")
     plan = plan_pack(out, config)
-    _check_target(to, plan)
+    _check_target(to, out, plan)
     write_json(to / "plan.json", {"version": VERSION, "fingerprint": plan.fingerprint})
     bounds = range(0, plan.clips.num_rows, config.clips_per_shard)
     checks: list[list[int]] = []
@@ -95,7 +111,11 @@ def pack(
             sums, shard = to / "shards" / f"{number:05d}.json", to / shard_name(number, config.format)
             if not (sums.is_file() and shard.is_file()):  # a damaged shard is deleted by hand, its sums stay
                 clips = plan.paths[start : start + config.clips_per_shard]
-                write_json(sums, _write_shard(shard, clips, config, pool))
+                if encoder is None:
+                    crcs = _write_shard(shard, clips, config, pool)
+                else:
+                    crcs = write_features(shard, clips, config, encoder, pool, _reader(config), on_clips)
+                write_json(sums, crcs)
                 made += 1
             checks.append(json.loads(sums.read_text()))
             if on_shard is not None:
@@ -122,11 +142,8 @@ def read_frame(path: Path, size_px: int) -> npt.NDArray[np.uint8]:
 def _write_shard(
     path: Path, clips: Sequence[Sequence[Path]], config: PackConfig, pool: ThreadPoolExecutor
 ) -> list[int]:
-    """Write one shard; the CRC-32 of every clip's bytes."""
-
-    def read(paths: Sequence[Path]) -> Frames:
-        return np.stack([read_frame(p, config.size_px) for p in paths])
-
+    """Write one shard of pixels; the CRC-32 of every clip's bytes."""
+    read = _reader(config)
     if config.format == "uint8":
         shape = (len(clips), config.n_frames, 3, config.size_px, config.size_px)
         block = np.empty(shape, np.uint8)
@@ -141,6 +158,10 @@ def _write_shard(
     return [zlib.crc32(b"".join(frames)) for frames in encoded]
 
 
+def _reader(config: PackConfig) -> Callable[[Sequence[Path]], Frames]:
+    return lambda paths: np.stack([read_frame(path, config.size_px) for path in paths])
+
+
 def _encoded(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
     import cv2
 
@@ -151,6 +172,13 @@ def _encoded(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
 
 def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[Path, ...], ...]:
     """The wanted frames of every clip, in the order of the clips table."""
+    few = clips.filter(pc.less(clips["n_sampled"], config.n_frames))
+    if few.num_rows:
+        raise InputError(
+            f"{few.num_rows} of {clips.num_rows} clips have fewer than the {config.n_frames} frames that the preset "
+            f"keeps, e.g. {few['clip_id'][0]} with {few['n_sampled'][0]}",
+            "Choose fewer with --set data.stored_frames, or import again with a higher --min-frames",
+        )
     wanted = {
         n: saved_positions(n, config.n_frames, config.sampling) for n in pc.unique(clips["n_sampled"]).to_pylist()
     }
@@ -186,8 +214,14 @@ def _scene_top1(out: Path, clips: pa.Table) -> pa.Array:
     return pa.array(whole, pa.list_(pa.int16()))
 
 
-def _check_target(to: Path, plan: Plan) -> None:
-    """Raise InputError where `to` holds something else than this pack."""
+def _check_target(to: Path, out: Path, plan: Plan) -> None:
+    """Raise InputError where `to` holds something else than this pack, or would bring unblurred pixels under `out`."""
+    n_unblurred = plan.clips["blur"].null_count if "blur" in plan.clips.column_names else 0
+    if n_unblurred and to.resolve().is_relative_to(out.resolve()):
+        raise InputError(
+            f"{to} lies under {out}, where no unblurred picture may be, and {n_unblurred} clips are not anonymised",
+            f"Run `cgtool anonymise {out}` first, or name a folder elsewhere with --to",
+        )
     note = to / "plan.json"
     if note.is_file():
         try:
@@ -228,6 +262,7 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
         "config": asdict(config),
         "clip_rule": None if None in rule.values() else rule,
     }
-    # scene labels can come or change after the pixels were packed; a run is of both
+    # scene labels can come or change after the pixels were packed; a run may be of both, or of the pixels alone
     labels = [index[name].to_pylist() for name in ("scene_soft", "scene_top1")]
-    write_json(to / "pack.json", {"version": VERSION, "fingerprint": fingerprint([plan.fingerprint, labels]), **about})
+    marks = {"fingerprint": fingerprint([plan.fingerprint, labels]), "pixels": plan.fingerprint}
+    write_json(to / "pack.json", {"version": VERSION, **marks, **about})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from cityguessr_data.core.errors import CgtoolError, ErrorClass, VideoError
 
 from ..hierarchy import Mode
-from ..inference import log_probs, precision_on
+from ..inference import load_encoder, log_probs, precision_on
+from ..models import find_model
+from ..models.image_encoders import ImageEncoder
 from ..run_dir import RunDir
 from .clips import ClipReader, ClipRule, Frames
 from .guesses import TOP, guesses, remarks
@@ -52,6 +55,7 @@ def answer(
         CgtoolError: what concerns all videos, such as the device. What concerns one is a Failure.
     """
     say = tell or (lambda _: None)
+    encoder = load_encoder(run, device)
 
     def on_bytes(video_id: str, done: int, total: int | None) -> None:
         whole = f" of {total / 1e6:.0f}" if total else ""
@@ -64,7 +68,7 @@ def answer(
                 yield found
                 continue
             try:
-                told: VideoPrediction | Failure = _answer(found, run, model, mode, rule, k, device, say)
+                told: VideoPrediction | Failure = _answer(found, run, model, encoder, mode, rule, k, device, say)
             except VideoError as exc:
                 told = failure(found.source, found.video_id, exc)
             except (CgtoolError, MemoryError, torch.OutOfMemoryError):
@@ -83,6 +87,7 @@ def _answer(
     film: Film,
     run: RunDir,
     model: nn.Module,
+    encoder: ImageEncoder | None,
     mode: Mode,
     rule: ClipRule | None,
     k: int,
@@ -90,7 +95,8 @@ def _answer(
     say: Tell,
 ) -> VideoPrediction:
     say(f"{film.video_id}: its frames are counted")
-    reader = ClipReader(film.path, run.config.data, rule)
+    data = run.config.data
+    reader = ClipReader(film.path, data if encoder is None else replace(data, size_px=encoder.size_px), rule)
 
     def told() -> Iterator[Frames]:
         for number, clip in enumerate(reader, 1):
@@ -98,7 +104,7 @@ def _answer(
             yield clip
 
     where = torch.device(device)
-    clips = ((some, None) for some in stacked(told(), run.config.train.batch))
+    clips = ((_seen(some, encoder), None) for some in stacked(told(), run.config.train.batch))
     scores = log_probs(model, clips, where, precision_on(run, where))
     info = reader.index.info
     return VideoPrediction(
@@ -110,8 +116,22 @@ def _answer(
         duration_s=info.duration_s,
         clips=tuple(reader.taken),
         levels=guesses(scores, run.classes, mode, k),
-        notes=(*reader.notes, *remarks(scores, run.classes, mode)),
+        notes=(*reader.notes, *_unlabelled(run), *remarks(scores, run.classes, mode)),
     )
+
+
+def _unlabelled(run: RunDir) -> Iterator[str]:
+    """What a model lacks that looks at a data set's scene labels."""
+    if find_model(run.config.model).needs_scenes:
+        yield f"{run.config.model} goes by a clip's scene label, and a video has none: taken as of every scene"
+
+
+def _seen(clips: Tensor, encoder: ImageEncoder | None) -> Tensor:
+    """What the model takes of uint8 clips (B, T, 3, H, W): themselves, or features (B, T, D), rounded as in a pack."""
+    if encoder is None:
+        return clips
+    features = encoder.encode(clips.flatten(0, 1).numpy()).astype(np.float16)
+    return torch.from_numpy(features.reshape(*clips.shape[:2], -1))
 
 
 def stacked(clips: Iterable[Frames], n: int) -> Iterator[Tensor]:

@@ -21,7 +21,8 @@ class Listener(Protocol):
         """A run starts, or goes on, after `step` of `n_steps`; `name` is its folder's."""
 
     def stepped(self, step: int, losses: Mapping[str, float], clips_per_s: float, memory_bytes: int) -> None:
-        """After some steps: the losses of the last one, the rate since, the most memory of the GPU so far (0: none)."""
+        """After some steps: the losses of the last one (none where a model is fitted without), the rate since, the most
+        memory of the GPU so far (0: none)."""
 
     def scored(self, epoch: int, part: str, top1: Mapping[str, float]) -> None:
         """After an epoch, from 1: accuracy by level on the watched part."""

@@ -18,7 +18,8 @@ from ..run_config import RANDOM, Precision, RunConfig
 from ..run_dir import fold_folders
 from .log import Listener, Silent
 from .loop import fit
-from .setup import begin, go_on
+from .one_pass import fit_once, is_one_pass
+from .setup import begin, check_input, go_on
 
 _MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 _BEFORE_CONFIG = {"taxonomy.parquet", "text_targets.npy"}
@@ -65,6 +66,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> tuple[Trai
         StopError: a loss that is no number, or a full disk.
         KeyboardInterrupt: Ctrl-C or SIGTERM; a checkpoint was saved, and `resume` goes on.
     """
+    check_input(request.config)
     accelerator = make_accelerator(request.device, request.config.train.precision)
     listener = listener if listener is not None and accelerator.is_main_process else Silent()
     if accelerator.is_main_process:
@@ -73,7 +75,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> tuple[Trai
             _check_weights(request.config)
         _check_unpacked(request, accelerator.num_processes)
     with accelerator.main_process_first():  # it may have to pack
-        pack = open_pack(request.data, request.config.data, listener.said)
+        pack = open_pack(request.data, request.config.data, listener.said, device=request.device)
     names = fold_names(pack, request.split)
     single = names == (str(request.split),)
     if accelerator.is_main_process and request.resume:
@@ -122,7 +124,8 @@ def _train_one(request: TrainRequest, pack: Pack, accelerator: Accelerator, list
     before = read_progress(newest) if newest is not None else Progress()
     finished = before.epochs >= config.train.epochs
     workers = request.workers if request.workers is not None else 4 if accelerator.device.type == "cuda" else 0
-    after = before if finished else fit(job, accelerator, listener, workers)
+    fit_run = fit_once if is_one_pass(job.model) else fit
+    after = before if finished else fit_run(job, accelerator, listener, workers)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return Trained(request.run, split.name, after.step, after.epochs, after.best_top1, after.best_epoch, finished)

@@ -19,7 +19,7 @@ from cityguessr_data.core.atomic import write_bytes
 from cityguessr_data.core.errors import InputError
 
 from ..checkpoints import last
-from ..data import Split, cities_without_train, need_part
+from ..data import Split, cities_without_train, need_part, same_data
 from ..inference import load_weights
 from ..loader import scene_targets
 from ..models import build_model, find_model
@@ -28,6 +28,7 @@ from ..pack.read import Pack
 from ..run_config import RANDOM, RunConfig, TextConfig
 from ..run_dir import RunDir
 from ..text_targets import Vectors, text_targets
+from .answers import check_answer
 
 Say = Callable[[str], None]
 _PACKAGES = ("cgtool", "torch", "transformers", "accelerate", "numpy")
@@ -51,7 +52,8 @@ def begin(folder: Path, pack: Pack, split: Split, config: RunConfig, say: Say) -
     """Make a new run in `folder`.
 
     Raises:
-        InputError: parts that are missing, or settings that do not fit data or checkpoint.
+        InputError: parts that are missing, settings that do not fit data, checkpoint or model, or a model that answers
+            something else than it should.
         WeightsError: no weights of the backbone or of the text encoder on this machine.
     """
     _check_parts(split, config)
@@ -60,14 +62,19 @@ def begin(folder: Path, pack: Pack, split: Split, config: RunConfig, say: Say) -
     text, about_text = _text(pack, config.text) if config.network.tla else (None, None)
     d_t = ModelConfig(1, 1, 1, 1).d_t if text is None else text.shape[1]
     widths = config.model_config(pack.classes.sizes, d_t, scenes=bool(scenes["on"]))
+    widths = dataclasses.replace(widths, feature_dim=pack.config.feature_dim)
     model_config, model = build(config, widths, say)
+    _check_epochs(model, config)
+    check_answer(model, model_config, config.model)
     record = {
         "data": {
             "folder": str(pack.folder.resolve()),
             "name": pack.name,
             "fingerprint": pack.fingerprint,
+            "pixels": pack.pixels,
             "n_clips": len(pack),
             "clip_rule": pack.clip_rule,
+            "encoder": _encoder(pack),
         },
         "split": {
             "name": split.name,
@@ -135,6 +142,27 @@ def build(config: RunConfig, widths: ModelConfig, say: Say = lambda _: None) -> 
     return adopted, model
 
 
+def check_input(config: RunConfig) -> None:
+    """Raise unless a run's model takes what its settings give it, pixels or features.
+
+    Raises:
+        InputError: which settings do not fit.
+    """
+    takes, features = find_model(config.model).takes, config.data.features
+    if takes == "features" and not features:
+        raise InputError(f"the model {config.model} takes cached features", "Give --set data.features=clip, or another")
+    if takes == "frames" and features:
+        raise InputError(
+            f"the model {config.model} takes frames, and data.features is {features}",
+            "Leave data.features out, or give a model that takes features",
+        )
+    if features and config.train.augment != "none":
+        raise InputError(
+            f"train.augment={config.train.augment} changes pixels, and the run is of features",
+            "Give --set train.augment=none",
+        )
+
+
 def check_same(run: RunDir, pack: Pack, split: Split, config: RunConfig) -> None:
     """Raise unless a run is of these settings, this data and this split.
 
@@ -148,7 +176,7 @@ def check_same(run: RunDir, pack: Pack, split: Split, config: RunConfig) -> None
         raise InputError(f"{run.folder} was made with {'; '.join(differing[:_LISTED])}{more}", hint)
     if run.classes.digest != pack.classes.digest:
         raise InputError(f"{run.folder} was made with other classes than {pack.folder} has", hint)
-    if run.record["data"]["fingerprint"] != pack.fingerprint:
+    if not same_data(run, pack):
         raise InputError(f"{run.folder} was made with other data than {pack.folder}", hint)
     if run.record["split"]["digest"] != split.digest:
         raise InputError(f"{run.folder} was made with another split than {split.name} is now", hint)
@@ -159,6 +187,22 @@ def _built(config: RunConfig, model_config: ModelConfig) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
         return build_model(config.model, model_config)
+
+
+def _check_epochs(model: nn.Module, config: RunConfig) -> None:
+    if hasattr(model, "fit_pass") and config.train.epochs != 1:
+        raise InputError(
+            f"train.epochs is {config.train.epochs}, and the model {config.model} is fitted in one pass",
+            "Give --set train.epochs=1",
+        )
+
+
+def _encoder(pack: Pack) -> dict[str, Any] | None:
+    """Whose features the pack holds: what `predict` needs to make such of a video."""
+    config = pack.config
+    if not config.encoder:
+        return None
+    return {"name": config.encoder, "digest": config.encoder_digest, "size_px": config.size_px}
 
 
 def _check_parts(split: Split, config: RunConfig) -> None:
@@ -176,7 +220,7 @@ def _tell_gaps(pack: Pack, split: Split, say: Say) -> None:
 def _scenes(pack: Pack, split: Split, config: RunConfig, say: Say) -> dict[str, Any]:
     """Whether the scene branch is on, and why; how many clips to train on have no label."""
     if not config.network.scenes:
-        return {"on": False, "why": "network.scenes is false", "n_without": None}
+        return {"on": False, "why": "network.scenes is false", "n_without": _unlabelled(pack, split, config, say)}
     known = ~np.isnan(scene_targets(pack, config.network.n_scenes, config.train.scene_target)[:, 0])
     mine = known[split.parts["train"]]
     n_without = int((~mine).sum())
@@ -187,6 +231,20 @@ def _scenes(pack: Pack, split: Split, config: RunConfig, say: Say) -> dict[str, 
     if n_without:
         say(f"{n_without} of {len(mine)} clips to train on have no scene label and do not count in L_scene")
     return {"on": True, "why": "", "n_without": n_without}
+
+
+def _unlabelled(pack: Pack, split: Split, config: RunConfig, say: Say) -> int | None:
+    """Clips to train on without a label that the model looks at; None where it looks at none."""
+    if not find_model(config.model).needs_scenes:
+        return None
+    mine = pack.has_scenes[split.parts["train"]]
+    n_without = int((~mine).sum())
+    if n_without:
+        say(
+            f"{n_without} of {len(mine)} clips to train on have no scene label, and {config.model} takes each as of "
+            "every scene; cgtool label-scenes OUT, then cgtool bench pack again, gives them one"
+        )
+    return n_without
 
 
 def _text(pack: Pack, config: TextConfig) -> tuple[Vectors, dict[str, Any]]:

@@ -39,7 +39,6 @@ VIDEOS = _schema(
 CLIPS = _schema(
     required=[
         ("clip_id", pa.string()),
-        ("video_id", pa.string()),
         ("clip_index", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -52,6 +51,7 @@ CLIPS = _schema(
         ("fingerprint", pa.string()),
     ],
     nullable=[
+        ("video_id", pa.string()),
         ("start_frame", pa.int64()),
         ("end_frame", pa.int64()),
         ("n_frames", pa.int32()),

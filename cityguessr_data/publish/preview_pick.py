@@ -79,7 +79,7 @@ class Picked:
     name: str
     """Of the data set: its folder's."""
     n_videos: int
-    """With at least one clip."""
+    """With at least one clip; lost sources of imported clips are none."""
     n_clips: int
     n_frames: int
     n_blurred: int
@@ -111,7 +111,7 @@ def pick(out: Path, limits: Limits) -> Picked:
         cities.append(City(city, country, continent, len(by_city[continent, city, country]), tuple(cards)))
     return Picked(
         name=out.resolve().name,
-        n_videos=len({row["video_id"] for row in clips}),
+        n_videos=len({row["video_id"] for row in clips} - {None}),
         n_clips=len(clips),
         n_frames=_count(manifests / "frames.parquet"),
         n_blurred=_count(manifests / "faces.parquet", ds.field("blurred")),
@@ -120,12 +120,16 @@ def pick(out: Path, limits: Limits) -> Picked:
 
 
 def spread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Clips in the order to show them: the first of each video, then the second of each, and so on."""
+    """Clips in the order to show them: the first of each video, then the second of each, and so on.
+
+    Imported clips whose source video is lost take their turns as if they were of one.
+    """
     taken: dict[str, int] = {}
     order = []
-    for row in sorted(rows, key=lambda r: (r["video_id"], r["clip_index"])):
-        turn = taken[row["video_id"]] = taken.get(row["video_id"], 0) + 1
-        order.append((turn, row["video_id"], row))
+    for row in sorted(rows, key=lambda r: (r["video_id"] or "", r["clip_index"])):
+        video = row["video_id"] or ""
+        turn = taken[video] = taken.get(video, 0) + 1
+        order.append((turn, video, row))
     return [row for *_, row in sorted(order, key=lambda item: item[:2])]
 
 

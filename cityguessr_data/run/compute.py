@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..core.errors import ErrorClass, StopError, VideoError
 from ..core.types import LocalVideo, VideoTask
 from .lanes import Lane, Meter
+from .parts import Counts
 from .stage import DropVideo, Stage, Step, Tick, VideoJob
-from .writer import Counts, VideoWriter, WriterConfig, stage_empty
+from .writer import stage_empty
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,27 @@ class Failed:
     steps: tuple[Step, ...]
 
 
+class Writer(Protocol):
+    """Takes what leaves the last stage of one video, and stages it to be committed."""
+
+    def write(self, frames: Iterator[Any]) -> Iterator[None]:
+        """Write every frame; yields after each, so that the caller can measure."""
+
+    def finish(self, fault: str | None) -> Counts:
+        """Close the parts, with the fault that ended decoding early, if any."""
+
+
+class MakesWriters(Protocol):
+    """Makes the writer of each video: WriterConfig in a build."""
+
+    def writer_for(self, job: VideoJob, fingerprint: str) -> Writer:
+        """What writes this video; it makes the staging folder."""
+
+
 class Compute:
     """The computing stages, opened once in a process and then used for one video after the other."""
 
-    def __init__(self, stages: Sequence[Stage], writer: WriterConfig) -> None:
+    def __init__(self, stages: Sequence[Stage], writer: MakesWriters) -> None:
         self.stages = tuple(stages)
         self.writer = writer
         self._threads = {stage.lane: ThreadPoolExecutor(1, stage.lane) for stage in self.stages}
@@ -64,7 +82,7 @@ class Compute:
         started_at = datetime.now(UTC)
         meters = {stage.name: Meter() for stage in self.stages} | {"write": Meter()}
         lanes: list[Lane] = []
-        writer = VideoWriter(job, self.writer, fingerprint)
+        writer = self.writer.writer_for(job, fingerprint)
         try:
             items: Iterator[Any] = iter([source])
             for name, stages in itertools.groupby(self.stages, key=lambda s: s.lane):

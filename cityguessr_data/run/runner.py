@@ -11,8 +11,9 @@ from ..core.errors import ErrorClass
 from .compute import Failed, Staged
 from .executor import ComputeFactory, Executor, Fetch, Listener, Postponed, WorkItem
 from .ledger import LastFailure, last_failures, record_attempt
+from .parts import Counts
 from .store import Store
-from .writer import Counts, record_failed_video
+from .writer import record_failed_video
 
 
 @dataclass(frozen=True)

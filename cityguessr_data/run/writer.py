@@ -5,21 +5,18 @@ It takes LabelledFrames only: what has not been through the anonymiser cannot re
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ..core.atomic import sync_file, sync_folder, write_table
+from ..core.atomic import sync_folder, write_table
 from ..core.errors import ErrorClass, disk_full_stops
-from ..core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES, VIDEOS
+from ..core.schemas import FINGERPRINT_KEY, VIDEOS
 from ..core.types import Clip, LabelledFrame, LocalVideo, VideoTask
+from .parts import Counts, Parts, face_rows, frame_name, save_jpeg
+from .parts import video_table as video_table  # others make videos rows too
 from .stage import VideoJob
 
 if TYPE_CHECKING:
@@ -41,18 +38,9 @@ class WriterConfig:
     phash: Callable[[RGB], int]
     jpeg_quality: int = 95
 
-
-@dataclass(frozen=True)
-class Counts:
-    """What a video came to."""
-
-    clips: int = 0
-    frames: int = 0
-    faces: int = 0
-    """Boxes blurred."""
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.clips + other.clips, self.frames + other.frames, self.faces + other.faces)
+    def writer_for(self, job: VideoJob, fingerprint: str) -> VideoWriter:
+        """What writes this video."""
+        return VideoWriter(job, self, fingerprint)
 
 
 class VideoWriter:
@@ -70,7 +58,7 @@ class VideoWriter:
         self._clips: list[dict[str, Any]] = []
         self._open: _OpenClip | None = None
         with disk_full_stops(str(job.staging)):
-            self._parts = _Parts(job.staging, fingerprint)
+            self._parts = Parts(job.staging, {FINGERPRINT_KEY: fingerprint.encode()})
 
     def write(self, frames: Iterator[LabelledFrame]) -> Iterator[None]:
         """Write every frame; yields after each, so that the caller can measure.
@@ -149,7 +137,9 @@ def stage_empty(job: VideoJob, fingerprint: str, reason: str, message: str) -> N
     """Stage a video that is left out by policy: its videos row says why, its other parts are empty."""
     shutil.rmtree(job.staging, ignore_errors=True)
     with disk_full_stops(str(job.staging)):
-        _Parts(job.staging, fingerprint).close([], video_row(job, "dropped", f"{reason}: {message}", 0))
+        Parts(job.staging, {FINGERPRINT_KEY: fingerprint.encode()}).close(
+            [], video_row(job, "dropped", f"{reason}: {message}", 0)
+        )
 
 
 def record_failed_video(
@@ -180,12 +170,6 @@ def video_row(job: VideoJob, status: str, reason: str | None, n_clips: int) -> d
     }  # fmt: skip
 
 
-def video_table(row: dict[str, Any]) -> pa.Table:
-    """One videos row as a table: the contract's columns, then the passed-through ones as strings."""
-    extra = [pa.field(name, pa.string()) for name in row if name not in VIDEOS.names]
-    return pa.Table.from_pylist([row], pa.schema([*VIDEOS, *extra], metadata=VIDEOS.metadata))
-
-
 @dataclass
 class _OpenClip:
     clip: Clip
@@ -197,72 +181,19 @@ class _OpenClip:
 
     def add(self, labelled: LabelledFrame, config: WriterConfig) -> None:
         frame, scene = labelled.frame, labelled.scene
-        name = f"{frame.position + 1:03d}.jpg"
-        content = encode_jpeg(frame.rgb, config.jpeg_quality)
-        with (self.folder / name).open("wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
+        name = frame_name(frame.position)
+        sha256 = save_jpeg(self.folder / name, frame.rgb, config.jpeg_quality)
         self.size = (frame.rgb.shape[1], frame.rgb.shape[0])
         clip_id = self.clip.clip_id
         self.frames.append(
             {
                 "clip_id": clip_id, "position": frame.position, "frame_index": frame.frame_index,
                 "timestamp_s": frame.timestamp_s, "path": f"clips/{self.clip.video_id}/{clip_id}/{name}",
-                "sha256": hashlib.sha256(content).hexdigest(), "phash": config.phash(frame.rgb),
+                "sha256": sha256, "phash": config.phash(frame.rgb),
                 "scene_top1": scene.top1 if scene else None, "scene_top1_prob": scene.prob if scene else None,
                 "n_faces": sum(face.blurred for face in frame.faces),
             }
         )  # fmt: skip
-        self.faces += [
-            {
-                "clip_id": clip_id, "position": frame.position, "frame_index": frame.frame_index, "kind": face.kind,
-                "x0": face.x0, "y0": face.y0, "x1": face.x1, "y1": face.y1, "score": face.score,
-                "origin": face.origin, "blurred": face.blurred, "review": "pending",
-            }
-            for face in frame.faces
-        ]  # fmt: skip
+        self.faces += face_rows(clip_id, frame.position, frame.frame_index, frame.faces)
         if scene:
             self.scenes.append(scene.top1)
-
-
-class _Parts:
-    """The four part files of one video under staging/parts, the big ones written clip by clip."""
-
-    def __init__(self, staging: Path, fingerprint: str) -> None:
-        (staging / "clips").mkdir(parents=True)
-        self.folder = staging / "parts"
-        self.folder.mkdir()
-        self._mark = {FINGERPRINT_KEY: fingerprint.encode()}
-        self._frames = self._writer("frames", FRAMES)
-        self._faces = self._writer("faces", FACES)
-
-    def add(self, frames: list[dict[str, Any]], faces: list[dict[str, Any]]) -> None:
-        self._frames.write_table(pa.Table.from_pylist(frames, FRAMES))
-        self._faces.write_table(pa.Table.from_pylist(faces, FACES))
-
-    def close(self, clips: list[dict[str, Any]], video: dict[str, Any]) -> None:
-        self._frames.close()
-        self._faces.close()
-        with self._writer("clips", CLIPS) as writer:
-            writer.write_table(pa.Table.from_pylist(clips, CLIPS))
-        table = video_table(video)
-        with self._writer("videos", table.schema) as writer:
-            writer.write_table(table)
-        for path in self.folder.iterdir():
-            sync_file(path)
-        sync_folder(self.folder)
-
-    def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
-        marked = schema.with_metadata({**schema.metadata, **self._mark})
-        return pq.ParquetWriter(self.folder / f"{name}.parquet", marked, compression="zstd")
-
-
-def encode_jpeg(rgb: RGB, quality: int) -> bytes:
-    """JPEG bytes of an RGB picture (H, W, 3) uint8."""
-    import cv2
-
-    ok, content = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise ValueError(f"a picture of shape {rgb.shape} cannot be encoded as JPEG")
-    return bytes(content)

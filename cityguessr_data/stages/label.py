@@ -16,6 +16,7 @@ from ..run.stage import VideoJob
 from ..vision.scenes import SceneConfig
 
 if TYPE_CHECKING:
+    from ..core.types import RGB
     from ..vision.scenes import SceneClassifier
 
 
@@ -44,9 +45,12 @@ class LabelStage:
     def run(self, job: VideoJob, items: Iterator[AnonymisedFrame]) -> Iterator[LabelledFrame]:
         """See Stage.run."""
         for frame in items:
-            scene = None
-            if self._classifier is not None:
-                top1, prob = self._classifier.classify(frame.rgb[np.newaxis])
-                scene = SceneLabel(int(top1[0]), float(prob[0]))
-                job.tick(self.name, 1)
-            yield LabelledFrame(frame, scene)
+            yield LabelledFrame(frame, self.scene_of(job, frame.rgb))
+
+    def scene_of(self, job: VideoJob, rgb: RGB) -> SceneLabel | None:
+        """The scene of one picture, uint8 RGB (H, W, 3); None with scenes off."""
+        if self._classifier is None:
+            return None
+        top1, prob = self._classifier.classify(rgb[np.newaxis])
+        job.tick(self.name, 1)
+        return SceneLabel(int(top1[0]), float(prob[0]))

@@ -21,13 +21,15 @@ _TENTHS = 10 << 16  # heights are counted to 0.1 px, the tallest to 65,536 px
 
 
 def faces(data: Data, frames: Frames | None) -> Faces | None:
-    """Read the faces table in a stream; None where there is none.
+    """Read the faces table in a stream; None where there is none, or no clip was looked at.
 
     Raises:
         InputError: it cannot be read, or holds what it must not.
     """
     if data.faces is None or data.clips is None:
         return None
+    if "n_faces" in data.clips.column_names and data.clips["n_faces"].null_count == data.clips.num_rows:
+        return None  # imported frames: nobody has looked for faces yet
     row_of = {clip_id: row for row, clip_id in enumerate(data.clips["clip_id"].to_pylist())}
     scores = np.zeros(_STEPS + 1, dtype=np.int64)
     heights = np.zeros(_TENTHS + 1, dtype=np.int64)

@@ -122,7 +122,7 @@ def _reason(section: str, data: Data, frames: Frames | None) -> str:
         return "there is no frames table" if frames is None else "no frame has a perceptual hash"
     return {
         "footage": "there is no clips table",
-        "faces": "there is no faces table",
+        "faces": "no face was looked for: `cgtool anonymise` does",
         "scenes": "no clip has a scene label",
         "provenance": "the source video of some clips is not known",
         "duplicates": "the source video of some clips is not known",

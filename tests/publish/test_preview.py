@@ -279,6 +279,19 @@ def test_spread_takes_videos_in_turn() -> None:
     ]
 
 
+def test_clips_whose_source_is_lost_are_shown_and_are_no_video(tmp_path: Path) -> None:
+    out = make_out(tmp_path / "out")
+    table = out / "manifests/clips.parquet"
+    rows = pq.read_table(table).to_pylist()
+    for row in rows[1:3]:  # one of Tokyo, one of Paris
+        row["video_id"] = None
+    put(out, "clips", rows, CLIPS)
+    write_preview(out)
+    page = Page((out / "preview.html").read_text())
+    assert len(page.all("img")) == len(rows)
+    assert "videos 3 clips" in page.text
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.99, "0:59"), (61, "1:01"), (3723.4, "1:02:03")])
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown

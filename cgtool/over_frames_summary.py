@@ -1,0 +1,126 @@
+"""What `anonymise` and `label-scenes` print when they are done, and their JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import plain, print_json, say, stdout
+from .summary import plural, span
+from .tables import cut, fact
+
+if TYPE_CHECKING:
+    from cityguessr_data.over_frames.go import StageResult
+    from cityguessr_data.over_frames.label import FileResult
+
+_FACT = 10  # columns of the name of a fact
+_LISTED = 10
+
+
+def show_stage(out: Path, result: StageResult, verb: str, *, as_json: bool) -> None:
+    """The end of a run over frames.
+
+    Args:
+        verb: what it did to a video, e.g. `anonymised`.
+    """
+    report = result.report
+    if as_json:
+        failed = [
+            {"video_id": f.video_id, "error_class": str(f.error_class), "message": f.message} for f in report.failed
+        ]
+        print_json(
+            {
+                "out": str(out),
+                "exit_code": result.exit_code,
+                "stopped": str(result.stopped) if result.stopped else None,
+                "interrupted": result.interrupted,
+                "videos": result.n_units,
+                "already_done": result.n_done_before,
+                "done": report.done,
+                **asdict(report.counts),
+                "failed": failed,
+                "seconds": report.seconds,
+            }
+        )
+    else:
+        done = result.n_done_before + report.done
+        _print([("videos", f"{done:,} of {result.n_units:,} {verb}"), ("this run", _this_run(result))])
+    if report.failed:
+        say("failed, and left as before:")
+        _list([f"{f.video_id}: {f.error_class}: {f.message}" for f in report.failed])
+    if result.stopped:
+        say(f"stopped: {plain(str(result.stopped))}")
+    if result.interrupted:
+        say("interrupted: what is done is kept; the same command goes on from here")
+    elif result.exit_code == 1:
+        say("mend these frames and run the same command again: it does what is missing")
+
+
+def _this_run(result: StageResult) -> str:
+    report = result.report
+    if not (report.done or report.failed or result.stopped or result.interrupted):
+        return "nothing to do"
+    counts = report.counts
+    faces = f", {plural(counts.faces, 'face')} blurred" if counts.faces or "anonymise" in report.stage_seconds else ""
+    rate = counts.frames / report.seconds if report.seconds else 0.0
+    return (
+        f"{plural(counts.clips, 'clip')}, {plural(counts.frames, 'frame')}{faces} in {span(report.seconds)}: "
+        f"{rate:.1f} frames/s"
+    )
+
+
+def show_file(out: Path, result: FileResult, *, as_json: bool) -> None:
+    """The end of `label-scenes --from`."""
+    if as_json:
+        value: dict[str, Any] = vars(result) | {
+            "stopped": str(result.stopped) if result.stopped else None,
+            "incomplete": [asdict(one) for one in result.incomplete],
+        }
+        print_json({"out": str(out), "exit_code": result.exit_code, **value})
+    else:
+        _print(list(_file_facts(result)))
+    if result.incomplete:
+        say("not labelled whole, and left as before:")
+        _list([f"{one.clip_id}: {one.n_lacking} of {one.n_frames} frames lack a label" for one in result.incomplete])
+    if result.stopped:
+        say(f"stopped: {plain(str(result.stopped))}")
+    if result.interrupted:
+        say("interrupted: what is done is kept; the same command goes on from here")
+
+
+def _file_facts(result: FileResult) -> Iterator[tuple[str, str]]:
+    written = plural(result.n_units_written, "video")
+    yield "clips", f"{result.n_labelled:,} of {result.n_clips:,} have the file's labels ({result.form})"
+    yield "this run", f"{written} written" if result.n_units_written else "nothing to do"
+    if result.incomplete:
+        yield "incomplete", f"{plural(len(result.incomplete), 'clip')} with frames that the file has no label for"
+    if result.unnamed:
+        yield "not named", f"{plural(len(result.unnamed), 'clip')}, left as before: {_some(result.unnamed)}"
+    if result.n_without:
+        yield "without", f"{plural(result.n_without, 'clip')} without a scene label now"
+    if result.unknown:
+        what = "clip" if result.form == "frames" else "video"
+        some = _some(result.unknown)
+        yield "unknown", f"{plural(len(result.unknown), what)} of the file that the data set does not have: {some}"
+    if result.n_astray:
+        yield "astray", f"{plural(result.n_astray, 'row')} for positions that their clips do not have"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{', '.join(cut(name) for name in names[:_LISTED])}{more}"
+
+
+def _list(lines: Sequence[str]) -> None:
+    for line in lines[:_LISTED]:
+        say(f"  {plain(line)}")
+    if len(lines) > _LISTED:
+        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")
+
+
+def _print(facts: Sequence[tuple[str, str]]) -> None:
+    console = stdout()
+    for name, value in facts:
+        console.print(fact(name, value, _FACT))

@@ -1,0 +1,110 @@
+"""Reads saved frames from a disk, in place of downloading and decoding a video. It opens files for reading only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ..core.errors import MediaError
+from ..core.types import Clip, LocalVideo, Place, SampledFrame
+from ..run.stage import VideoJob
+from .units import FOUND, check_clip_id, rows_by_clip
+
+if TYPE_CHECKING:
+    from ..core.types import RGB
+
+_UNASKED = Place("", "", "", "")
+
+
+@dataclass(frozen=True)
+class NamedClip(Clip):
+    """A clip whose id was given by an importer and need not follow the rule of builds."""
+
+    name: str = ""
+
+    @property
+    def clip_id(self) -> str:
+        """As given."""
+        return self.name
+
+
+class ReadStage:
+    """LocalVideo, whose path is a table (FOUND) of a unit's frames -> SampledFrame, clip after clip by position.
+
+    Only pixels and their place go on: what else the tables say of a frame is the writer's to carry over.
+
+    Args:
+        out: the output directory, which relative paths start from.
+        outside: frames must lie elsewhere, by absolute paths: the originals of an import.
+    """
+
+    name = "decode"
+    version = 1
+    lane = "decode"
+
+    def __init__(self, out: Path, *, outside: bool) -> None:
+        self.out = out.resolve()
+        self.outside = outside
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def remarks(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def run(self, job: VideoJob, items: Iterator[LocalVideo]) -> Iterator[SampledFrame]:
+        """See Stage.run.
+
+        Raises:
+            MediaError: a frame is missing, was changed, or cannot be decoded; the message has its path.
+        """
+        for source in items:
+            frames = pq.read_table(source.path, columns=FOUND)
+            job.expect(frames.num_rows, frames.num_rows)
+            positions, paths, digests = (frames[name].to_pylist() for name in FOUND[1:])
+            for index, (clip_id, rows) in enumerate(rows_by_clip(frames).items()):
+                clip = NamedClip(job.task.video_id, index, 0, len(rows), _UNASKED, name=check_clip_id(clip_id))
+                for row in rows:
+                    rgb = read_picture(self._place(paths[row]), digests[row])
+                    job.tick(self.name, 1)
+                    yield SampledFrame(clip, positions[row], 0, 0.0, rgb)
+
+    def _place(self, path: str) -> Path:
+        place = Path(path)
+        if self.outside and (not place.is_absolute() or self.out in place.resolve().parents):
+            raise MediaError(
+                f"the frame {path} lies under {self.out}, where no original may be", "Import it from elsewhere"
+            )
+        return self.out / place
+
+
+def read_picture(path: Path, sha256: str | None) -> RGB:
+    """One saved frame, uint8 RGB (H, W, 3), upright by its EXIF orientation.
+
+    Args:
+        sha256: of the bytes it had when its row was written, where that is known.
+    Raises:
+        MediaError: it is not there, has other bytes, ends early or cannot be decoded; the message has its path.
+    """
+    import cv2
+
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise MediaError(f"{path} cannot be read ({exc.strerror})", "Put it back") from exc
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise MediaError(f"{path} is not the frame that the table names (its SHA-256 differs)", "Put it back")
+    # Some versions of OpenCV fill the rest of a cut JPEG with grey and say nothing
+    cut = content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content[-65_536:]
+    picture = None if cut or not content else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise MediaError(f"{path} {'ends before its picture does' if cut else 'cannot be decoded as a picture'}")
+    rgb: RGB = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
+    return rgb
