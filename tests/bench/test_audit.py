@@ -21,18 +21,17 @@ from cityguessr_bench.audit.audit import NO_TEXT, AuditRequest, run_audit
 from cityguessr_bench.audit.results import MODES, Audit, NotDone, Row, SplitAudit, SplitRow
 from cityguessr_bench.audit.sheet import long_sheet, sheets, to_json
 from cityguessr_bench.audit.splits import SplitsRequest, run_splits
-from cityguessr_bench.audit.words import NOT_TOLD, difference, sentences
 from cityguessr_bench.data import make_pack, read_split
 from cityguessr_bench.intervals import over_videos
 from cityguessr_bench.models import MODELS, ModelEntry
 from cityguessr_bench.pack.read import Pack
 from cityguessr_bench.predictions import Predictions
-from cityguessr_bench.results import Estimate
 from cityguessr_bench.run_dir import RunDir
 from cityguessr_bench.scores import GeoOutput
 from cityguessr_bench.tables.sheet import FORMS, write
 from cityguessr_bench.train.run import TrainRequest, train
 from cityguessr_data.core.types import LEVELS
+from tests.support_audit import figures
 from tests.support_runs import CITIES, small_config, write_small_out, write_split
 
 LOGOS = ((230, 20, 20), (20, 230, 20), (20, 20, 230), (230, 230, 230))
@@ -186,74 +185,6 @@ def test_what_cannot_be_done_says_why(logo: RunDir, monkeypatch: pytest.MonkeyPa
     audit = run_audit(AuditRequest(logo, device="cpu"))
     assert [row.change for row in audit.rows] == ["as it is"]
     assert len(audit.not_done) == 6 and all("cached features" in row.why for row in audit.not_done)
-
-
-def estimate(value: float, low: float, high: float) -> Estimate:
-    return Estimate(value, None, None, low, high)
-
-
-def figures(value: float, low: float, high: float) -> Any:
-    return {mode: dict.fromkeys(LEVELS, estimate(value, low, high)) for mode in MODES}
-
-
-def test_two_accuracies_on_other_clips() -> None:
-    """By hand: 0.8 (0.7 to 0.85) less 0.5 (0.4 to 0.58): 0.3 - sqrt(0.1^2 + 0.08^2), 0.3 + sqrt(0.05^2 + 0.1^2)."""
-    found = difference(estimate(0.8, 0.7, 0.85), estimate(0.5, 0.4, 0.58))
-    assert found.value == pytest.approx(0.3)
-    assert found.low_videos == pytest.approx(0.3 - 0.0164**0.5)
-    assert found.high_videos == pytest.approx(0.3 + 0.0125**0.5)
-
-
-@pytest.mark.parametrize(
-    ("by_video", "n_videos", "told"),
-    [
-        ((0.5, 0.4, 0.6), 20, "the difference, +30.0 points (+15.9 to +44.1), goes with streets seen in training"),
-        ((0.75, 0.65, 0.85), 20, "the difference, +5.0 points (-9.1 to +19.1), is inside the noise"),
-        ((0.99, 0.95, 1.0), 20, "the difference, -19.0 points (-29.0 to -8.2), is not what seen streets would explain"),
-        ((0.5, 0.4, 0.6), 5, f"the difference is +30.0 points (+15.9 to +44.1), {NOT_TOLD}"),
-        ((0.5, 0.4, 0.6), None, f"the difference is +30.0 points (+15.9 to +44.1), {NOT_TOLD}"),
-    ],
-)
-def test_splits_in_words(by_video: tuple[float, float, float], n_videos: int | None, told: str) -> None:
-    seen = SplitRow("by-clip", "r", 80, 20, 0.9, None, figures(0.8, 0.7, 0.9), n_videos)
-    apart = SplitRow("by-video", "s", 80, 20, 0.0, None, figures(*by_video), 20)
-    audit = Audit("r", "test", "by-clip", 20, 5, 0.9, (), (), ())
-    words = sentences(audit, SplitAudit((seen, apart), ()))
-    assert words[0].startswith("90% of the clips are of a source video that train has clips of")
-    assert words[-1].startswith(
-        "City top-1 is 80.0 % by-clip (90% of the test clips are of a video that train has) and"
-    )
-    assert words[-1].endswith(told)
-    assert len(sentences(audit, SplitAudit((seen,), ()))) == 1  # nothing to compare with
-
-
-def test_masks_in_words() -> None:
-    """A cost, and one inside the noise; never that a cue does not matter."""
-    from cityguessr_bench.audit.results import Hidden
-
-    def row(change: Any, beyond: Any) -> Row:
-        return Row(change, False, figures(0.5, 0.4, 0.6), figures(-0.2, -0.3, -0.1), beyond, Hidden(0.1, 9))
-
-    rows = (row("static overlays", figures(-0.1, -0.15, -0.05)), row("readable text", figures(-0.01, -0.04, 0.02)))
-    audit = Audit("r", "test", "v", 20, 6, None, rows, (), ())
-    assert sentences(audit) == (
-        "City top-1 where it is hidden, against as many pixels hidden elsewhere: static overlays -10.0 points (-15.0 "
-        "to -5.0), a cost; readable text -1.0 points (-4.0 to +2.0), inside the noise",
-    )
-
-
-@pytest.mark.parametrize("n_videos", [None, 1, 2, 5])
-def test_too_few_source_videos_prove_nothing(n_videos: int | None) -> None:
-    """Five videos lean to one side by chance once in 16: whatever the interval, no cost and no gain is claimed."""
-    from cityguessr_bench.audit.results import Hidden
-
-    fell = figures(-0.2, -0.3, -0.1)
-    rows = (
-        Row("mirrored", False, figures(0.5, 0.4, 0.6), fell, None, None),
-        Row("borders", False, figures(0.5, 0.4, 0.6), fell, fell, Hidden(0.1, 9)),
-    )
-    said = sentences(Audit("r", "test", "v", 20, n_videos, None, rows, (), ()))
-    assert len(said) == 2 and all(NOT_TOLD in one for one in said) and not any("a cost" in one for one in said)
 
 
 def test_by_clip_by_video_and_a_channel_that_is_not_known(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import pytest
 import torch
 from transformers import CLIPModel
 
-from cgtool.app import app
 from cityguessr_bench.inference import load_model
 from cityguessr_bench.pack.read import Pack
 from cityguessr_bench.run_dir import RunDir
+from tests.support_bench import Done
 from tests.support_features import CLIP_MEAN, CLIP_STD, SIZE_PX, clip_state, write_clip
 from tests.support_runs import write_small_out
 from tests.support_video import numbered_video
@@ -25,29 +24,10 @@ from tests.support_video import numbered_video
 SMALL = ("--preset", "tiny", "--set", "data.frames=4", "--set", "data.stored_frames=4")
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `cgtool bench ...` in this process."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+@pytest.fixture(autouse=True)
+def no_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders are found by their folders alone."""
     monkeypatch.delenv("CGTOOL_WEIGHTS", raising=False)
-
-    def run(*args: object) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app(["bench", *map(str, args)])
-        out, err = capsys.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

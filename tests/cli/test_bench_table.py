@@ -8,14 +8,12 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from cgtool.app import app
 from cityguessr_bench.run_config import RunConfig
 from cityguessr_bench.tables import build
 from cityguessr_bench.tables.rows import TABLES, Row
@@ -25,30 +23,6 @@ from tests.support_fork import ROOT
 from tests.support_runs import small_assignments, write_small_out, write_split
 
 MODES = ("none", "independent", "codependent", "trace")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `cgtool bench ...` in this process."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-    def run(*args: object) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app(["bench", *map(str, args)])
-        out, err = capsys.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -9,47 +9,22 @@ import signal
 import subprocess
 import time
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from cgtool.app import app
 from cityguessr_bench.models.cityguessr import CityGuessr
 from cityguessr_bench.presets import preset
 from cityguessr_bench.run_config import RunConfig
 from cityguessr_bench.run_dir import RunDir
 from cityguessr_data.core.errors import DiskFullError
+from tests.support_bench import Done
 from tests.support_build import CGTOOL, hear_ctrl_c
 from tests.support_models import hub_state, write_hub_folder
 from tests.support_models import small_config as small_model
 from tests.support_runs import make_small_pack, small_assignments, small_config, write_small_out, write_split
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `cgtool bench ...` in this process."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-    def run(*args: object) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app(["bench", *map(str, args)])
-        out, err = capsys.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
