@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.errors import InputError, MachineError
 from cityguessr_data.core.types import LEVELS
 
 from ..models.config import ModelConfig
@@ -29,6 +29,7 @@ def check_answer(model: nn.Module, config: ModelConfig, name: str) -> None:
         model: on the CPU; left as it was, for it is asked in evaluation mode and without gradients.
         name: its name in the registry.
     Raises:
+        MachineError: one clip is too much for this machine's memory.
         InputError: it fails, a part of the answer is of another shape, or it lacks a branch that is switched on.
     """
     side = config.size_px
@@ -40,6 +41,10 @@ def check_answer(model: nn.Module, config: ModelConfig, name: str) -> None:
         with torch.no_grad():
             answer = model.eval()(clips, torch.full((1, _N_SCENES), 1 / _N_SCENES))
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as exc:
+        if is_out_of_memory(exc):
+            raise MachineError(
+                f"the machine has not enough memory for one clip of the model {name}", "Take a smaller network"
+            ) from exc
         why = (str(exc).strip().splitlines() or [""])[0]
         raise InputError(f"the model {name} fails: {type(exc).__name__}: {why}", _OWN) from exc
     finally:
@@ -61,6 +66,11 @@ def check_answer(model: nn.Module, config: ModelConfig, name: str) -> None:
             raise InputError(f"the model {name} answers {part}, and {setting} is false", _OWN)
         if found is not None:
             _check_shape(name, part, found, width)
+
+
+def is_out_of_memory(exc: Exception) -> bool:
+    """Whether torch could not have the memory it asked for, on a GPU or a CPU."""
+    return isinstance(exc, torch.OutOfMemoryError) or "can't allocate memory" in str(exc)
 
 
 def _check_shape(name: str, part: str, found: Any, width: int) -> None:

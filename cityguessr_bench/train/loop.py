@@ -21,6 +21,7 @@ from ..checkpoints import Progress
 from ..data import Places, need_part
 from ..loader import Batch, Order, TrainingSteps, batches, scene_targets
 from ..losses import Targets, total_loss
+from .answers import is_out_of_memory
 from .distributed import Slice
 from .interrupt import Interrupts
 from .log import Listener, MetricsLog
@@ -130,7 +131,7 @@ class Trainer:
         try:
             names, losses = self._descend(batch, self.order.of_step(step))
         except RuntimeError as exc:  # torch.OutOfMemoryError is one
-            if not _is_out_of_memory(exc):
+            if not is_out_of_memory(exc):
                 raise
             raise _out_of_memory(self.config.batch, self.device.type) from exc
         self._names = names
@@ -264,10 +265,6 @@ class Trainer:
             f"{what} at step {step}, with the clips {', '.join(ids[:_NAMED])}{more}",
             "Train again with a lower train.lr, with train.grad_clip=1 or with train.precision=fp32",
         )
-
-
-def _is_out_of_memory(exc: RuntimeError) -> bool:
-    return isinstance(exc, torch.OutOfMemoryError) or "can't allocate memory" in str(exc)
 
 
 def _out_of_memory(batch: int, device: str) -> MachineError:

@@ -213,18 +213,30 @@ def test_weights_that_are_no_numbers_are_not_saved(pack: Path, tmp_path: Path, m
 def test_out_of_memory_says_what_to_try(
     pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Exception
 ) -> None:
-    def full(_self: CityGuessr, _clips: torch.Tensor, _scenes: torch.Tensor) -> GeoOutput:
-        raise kind
+    forward = CityGuessr.forward
 
+    def full(self: CityGuessr, clips: torch.Tensor, scenes: torch.Tensor) -> GeoOutput:
+        if self.training or at_once:
+            raise kind
+        return forward(self, clips, scenes)
+
+    at_once = False
     monkeypatch.setattr(CityGuessr, "forward", full)
     with pytest.raises(MachineError, match=r"not enough memory for train\.batch=7") as stopped:
         _train(pack, tmp_path / "run", small_config())
+    at_once = True  # the one clip that a model is asked about first is too much
+    with pytest.raises(MachineError, match="not enough memory for one clip of the model cityguessr"):
+        _train(pack, tmp_path / "other", small_config())
     assert "--set train.batch=3" in stopped.value.hint and "network.checkpointing=true" in stopped.value.hint
 
 
 def test_other_faults_are_not_taken_for_it(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(_self: CityGuessr, _clips: torch.Tensor, _scenes: torch.Tensor) -> GeoOutput:
-        raise RuntimeError("another fault")
+    forward = CityGuessr.forward
+
+    def wrong(self: CityGuessr, clips: torch.Tensor, scenes: torch.Tensor) -> GeoOutput:
+        if self.training:
+            raise RuntimeError("another fault")
+        return forward(self, clips, scenes)
 
     monkeypatch.setattr(CityGuessr, "forward", wrong)
     with pytest.raises(RuntimeError, match="another fault"):
