@@ -135,7 +135,8 @@ def make_pack(
     if config.encoder:
         encoder = encoder or load_image_encoder(config.encoder)
         config = with_encoder(config, encoder)
-    n_bytes = plan_pack(out, config).n_bytes
+    plan = plan_pack(out, config)
+    n_bytes = plan.n_bytes
     there = sum(path.stat().st_size for path in (to / "shards").glob("*")) if (to / "shards").is_dir() else 0
     free, needed = shutil.disk_usage(_existing(to)).free, max(0, n_bytes - there)
     if needed > 0.01 * n_bytes + 1_000_000 or not there:
@@ -152,7 +153,7 @@ def make_pack(
         n_left, one = needed // config.clip_bytes, encoder
         pace = Pace(n_left, config.n_frames, config.clips_per_shard, lambda: f"{one.device} in {one.precision}", say)
         on_clips = pace.clips
-    done = pack(out, to, config, workers, on_shard, encoder, on_clips)
+    done = pack(out, to, config, workers, on_shard, encoder, on_clips, plan)
     for path in sorted((out / "splits").glob("*.parquet")):
         write_bytes(to / "splits" / path.name, path.read_bytes())
     return done

@@ -11,9 +11,9 @@ from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.types import LEVELS
 
 from .checkpoints import last, read_progress, weights_of
-from .data import need_part, open_pack, read_split, same_data
+from .data import need_part, read_split, same_data
 from .evaluate import Labels, evaluate
-from .inference import Change, Which, predict_part
+from .inference import Which, pack_of, predict_part
 from .models import find_model
 from .pack.read import Pack
 from .predictions import Predictions
@@ -21,6 +21,8 @@ from .results import Origin, Results
 from .run_config import Part
 from .run_dir import RunDir
 
+SEEN = "of a source video that train has clips of"
+"""How the note begins to say that tested streets were trained on; tables and leaderboard look for it in results."""
 _OTHER: dict[Which, Which] = {"last": "best", "best": "last"}
 
 
@@ -46,13 +48,12 @@ def score_run(
     *,
     which: Which | None = None,
     device: str = "auto",
-    change: Change | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> RunScores:
     """Run the model over a part of the split, and score what it says.
 
     Args:
-        run, part, data, which, device, change, on_batch: as for `inference.predict_part`.
+        run, part, data, which, device, on_batch: as for `inference.predict_part`.
     Raises:
         InputError, MachineError: as `predict_part`; nothing was written.
     """
@@ -60,12 +61,13 @@ def score_run(
     chosen = which or train.report
     watched = None if train.watch == "none" else train.watch
     origin = Origin(run.folder.name, run.config.model, part, str(run.record["split"]["name"]), chosen, watched)
-    predictions = predict_part(run, part, data, which=chosen, device=device, change=change, on_batch=on_batch)
-    pack = open_pack(data or run.data_folder, run.config.data)
+    weights_of(run.checkpoints, chosen)  # they are missed before anything is packed
+    pack = pack_of(run, data, device)
+    predictions = predict_part(run, part, pack.folder, which=chosen, device=device, on_batch=on_batch)
     seen = _train_labels(run, pack)
     other = None
     if part == watched and _has(run, _OTHER[chosen]):
-        rest = predict_part(run, part, data, which=_OTHER[chosen], device=device, change=change, on_batch=on_batch)
+        rest = predict_part(run, part, pack.folder, which=_OTHER[chosen], device=device, on_batch=on_batch)
         other = evaluate(rest, run.classes, dataclasses.replace(origin, weights=_OTHER[chosen]), seen)
     results = evaluate(predictions, run.classes, origin, seen)
     history = tuple(_of_history(run, pack, part, predictions))
@@ -109,8 +111,8 @@ def _of_history(run: RunDir, pack: Pack, part: Part, predictions: Predictions) -
     n_seen = sum(video_id in trained for video_id in predictions.video_ids)
     if n_seen:
         yield (
-            f"{n_seen / len(predictions):.1%} of the evaluated clips are of a source video that train has clips of, so "
-            "the figures are too high for streets never seen; cgtool split --by video makes a split without such"
+            f"{n_seen / len(predictions):.1%} of the evaluated clips are {SEEN}, so the figures are too "
+            "high for streets never seen; cgtool split --by video makes a split without such"
         )
 
 

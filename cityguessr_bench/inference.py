@@ -21,6 +21,7 @@ from .loader import ScoringBatches, batches
 from .models import build_model
 from .models.hub_folder import read_state
 from .models.image_encoders import ImageEncoder, load_image_encoder
+from .pack.read import Pack
 from .predictions import Predictions
 from .run_config import Part, Precision
 from .run_dir import RunDir
@@ -142,6 +143,20 @@ def half(device: torch.device, precision: Precision) -> Any:
     return torch.autocast(device.type, _TYPES[precision])
 
 
+def pack_of(run: RunDir, data: Path | None = None, device: str = "auto") -> Pack:
+    """The clips that a run is scored on. Whoever scores it more than once opens them once, and names their folder.
+
+    Args:
+        data: as for `predict_part`.
+        device: where features are made, if any are.
+    Raises:
+        InputError, WeightsError, DiskFullError: as `data.open_pack`; the run's own data are gone.
+    """
+    if data is None and not run.data_folder.is_dir():
+        raise InputError(f"the data of {run.folder} is no longer at {run.data_folder}", "Say where it is: --data PACK")
+    return open_pack(data or run.data_folder, run.config.data, device=device)
+
+
 def predict_part(
     run: RunDir,
     part: Part = "test",
@@ -168,11 +183,9 @@ def predict_part(
             does not know.
         MachineError: no such device.
     """
-    if data is None and not run.data_folder.is_dir():
-        raise InputError(f"the data of {run.folder} is no longer at {run.data_folder}", "Say where it is: --data PACK")
     where = find_device(device)
     model = load_model(run, which)
-    pack = open_pack(data or run.data_folder, run.config.data, device=device)
+    pack = pack_of(run, data, device)
     if change is not None and pack.config.encoder:
         raise InputError(f"{run.folder} is of cached features: there are no pixels to change", "Name a run of frames")
     split = read_split(pack, run.split)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from cityguessr_data.core.types import LEVELS, Level
 
-from ..data import open_pack, read_split, same_data
+from ..data import read_split, same_data
 from ..estimates import Estimates
 from ..hierarchy import Mode, predict
 from ..inference import Change as PixelChange
-from ..inference import Which, predict_part
+from ..inference import Which, pack_of, predict_part
 from ..models import find_model
 from ..pack.read import Pack
 from ..predictions import Predictions
@@ -47,7 +47,6 @@ class AuditRequest:
     part: Part = "test"
     which: Which | None = None
     device: str = "auto"
-    batch: int | None = None
     find_text: FindText | None = None
     """None: there is no text detector here."""
 
@@ -66,19 +65,19 @@ def run_audit(
         InputError, MachineError: as `inference.predict_part`.
     """
     run = request.run
-    pack = open_pack(request.data or run.data_folder, run.config.data, device=request.device)
+    pack = pack_of(run, request.data, request.device)
     plan, not_done = _plan(request, pack)
     found: list[tuple[Change, Hiding | None, Right]] = []
-    predictions = _scored(request, None, say, on_batch)
+    predictions = _scored(request, pack, None, say, on_batch)
     for change, how in plan:
         hiding = how if isinstance(how, Hiding) else None
         if hiding is not None and hiding.control and any(missing.what == change for missing in not_done):
             continue
-        changed = _scored(request, (change, how), say, on_batch)
+        changed = _scored(request, pack, (change, how), say, on_batch)
         if hiding is not None and not hiding.n_touched:
             not_done.append(NotDone(change, _NOTHING))
             continue
-        found.append((change, hiding, _right(changed, run)))
+        found.append((change, hiding, right_of(changed, run)))
     estimates = Estimates(predictions.video_ids)
     known = [video_id for video_id in predictions.video_ids if video_id is not None]
     n_videos = len(set(known)) if len(known) == len(predictions) else None
@@ -89,7 +88,7 @@ def run_audit(
         n_clips=len(predictions),
         n_videos=n_videos,
         seen_video=_seen_video(run, pack, predictions),
-        rows=tuple(_rows(_right(predictions, run), found, estimates)),
+        rows=tuple(_rows(right_of(predictions, run), found, estimates)),
         not_done=tuple(not_done),
         notes=(*_of_weights(request), *_notes(plan, n_videos)),
     )
@@ -130,6 +129,7 @@ def _plan(request: AuditRequest, pack: Pack) -> tuple[list[Planned], list[NotDon
 
 def _scored(
     request: AuditRequest,
+    pack: Pack,
     planned: Planned | None,
     say: Callable[[str], None],
     on_batch: Callable[[int, int], None] | None,
@@ -139,16 +139,16 @@ def _scored(
     return predict_part(
         request.run,
         request.part,
-        request.data,
+        pack.folder,
         which=request.which,
         device=request.device,
-        batch=request.batch,
         change=how,
         on_batch=on_batch,
     ).checked(request.run.classes)
 
 
-def _right(predictions: Predictions, run: RunDir) -> Right:
+def right_of(predictions: Predictions, run: RunDir) -> Right:
+    """Which clips a run got right, by mode and level."""
     right: Right = {}
     for mode in MODES:
         guessed = predict(predictions.log_probs, run.classes.parents, mode)

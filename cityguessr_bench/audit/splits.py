@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.core.types import LEVELS
 from cityguessr_data.stats.leakage import leakage
 
 from ..data import PARTS, open_pack, read_split
 from ..estimates import Estimates
-from ..hierarchy import predict
 from ..pack.read import Pack
 from ..predictions import Predictions
 from ..run_config import RunConfig
 from ..run_dir import RunDir
 from ..tables.runs import RunSpec, ensure
 from ..train.log import Listener
-from .results import MODES, Figures, NotDone, SplitAudit, SplitRow
+from .audit import figures, right_of
+from .results import NotDone, SplitAudit, SplitRow
 
 RULES = ("clip", "video", "channel")
 
@@ -62,7 +61,7 @@ def run_splits(
             continue
         spec = RunSpec(request.config, name)
         run = ensure(
-            spec, request.data, request.runs, device=request.device, workers=request.workers, listener=listener, say=say
+            spec, pack.folder, request.runs, device=request.device, workers=request.workers, listener=listener, say=say
         )
         rows.append(_row(pack, name, run))
     return SplitAudit(tuple(rows), tuple(not_done))
@@ -104,18 +103,9 @@ def _row(pack: Pack, name: str, run: RunDir) -> SplitRow:
         n_test=len(predictions),
         seen_video=leak.n_same_video / leak.n_test if known and leak.n_same_video is not None else None,
         seen_channel=None if leak.n_same_channel is None else leak.n_same_channel / leak.n_test,
-        top1=_figures(predictions, run),
+        top1=figures(right_of(predictions, run), Estimates(predictions.video_ids)),
         n_videos=None if None in predictions.video_ids else len(set(predictions.video_ids)),
     )
-
-
-def _figures(predictions: Predictions, run: RunDir) -> Figures:
-    estimates = Estimates(predictions.video_ids)
-    guessed = {mode: predict(predictions.log_probs, run.classes.parents, mode) for mode in MODES}
-    return {
-        mode: {level: estimates.of(guessed[mode][level] == predictions.truth[level]) for level in LEVELS}
-        for mode in MODES
-    }
 
 
 def _numbers(names: Sequence[str | None]) -> npt.NDArray[np.int64]:

@@ -83,6 +83,7 @@ def pack(
     on_shard: Callable[[int, int], None] | None = None,
     encoder: FrameEncoder | None = None,
     on_clips: Callable[[int], None] | None = None,
+    plan: Plan | None = None,
 ) -> Packed:
     """Write the pack of `out` to the folder `to`; the same call again does what is missing.
 
@@ -91,6 +92,7 @@ def pack(
         on_shard: called with (shards there, shards in all) after each.
         encoder: with features, whose they are.
         on_clips: with features, called with the number of clips encoded, after each batch.
+        plan: of the same `out` and `config`, where the caller has looked already; all frames are looked up for it.
     Raises:
         InputError: as `plan_pack`; a frame that cannot be read, with its path; `to` holds another pack, or lies under
             `out` while frames are not blurred.
@@ -100,7 +102,7 @@ def pack(
     """
     if (config.format == "features") != (encoder is not None) or (encoder and encoder.digest != config.encoder_digest):
         raise ValueError(f"expected the encoder of {config}, got {encoder}")
-    plan = plan_pack(out, config)
+    plan = plan or plan_pack(out, config)
     _check_target(to, out, plan)
     write_json(to / "plan.json", {"version": VERSION, "fingerprint": plan.fingerprint})
     bounds = range(0, plan.clips.num_rows, config.clips_per_shard)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cityguessr_data.core.errors import InputError
 
 from ..checkpoints import last, read_progress
+from ..evaluate_run import SEEN
 from ..run_dir import RunDir
 
 
@@ -21,7 +22,7 @@ def caveats_of(run: RunDir) -> Iterator[str]:
         results = json.loads(run.results_path.read_text(encoding="utf-8"))
         origin, notes = results["origin"], results["notes"]
         chosen_on_itself = origin["weights"] == "best" and origin["watched"] == origin["part"]
-        seen = [str(note) for note in notes if "source video that train has clips of" in note]
+        seen = [str(note) for note in notes if SEEN in note]
     except (ValueError, KeyError, TypeError) as exc:
         raise InputError(f"{run.results_path} is damaged ({type(exc).__name__}: {exc})", "Score the run again") from exc
     model, train = run.config.model, run.config.train
