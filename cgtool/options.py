@@ -35,6 +35,7 @@ TYPES: dict[str, type] = {
     "keep_clips": bool,
     "workers": int,
     "device": str,
+    "precision": str,
     "min_duration": float,
     "max_duration": float,
     "min_height": int,
@@ -149,7 +150,12 @@ def anonymise_config(options: Mapping[str, Any]) -> AnonymiseConfig:
 
     given = partial(_given, options)
     detector = given(
-        name="detector", size_px="detector_size", backend="detector_backend", nms_iou="nms", device="device"
+        name="detector",
+        size_px="detector_size",
+        backend="detector_backend",
+        nms_iou="nms",
+        device="device",
+        precision="precision",
     )
     return AnonymiseConfig(
         detector=DetectorConfig(**detector),
@@ -166,7 +172,9 @@ def scene_config(options: Mapping[str, Any]) -> SceneConfig:
     """
     from cityguessr_data.vision.scenes import SceneConfig
 
-    return SceneConfig(**_given(options, model="scene_model", parents="scene_parents", device="device"))
+    return SceneConfig(
+        **_given(options, model="scene_model", parents="scene_parents", device="device", precision="precision")
+    )
 
 
 def _given(options: Mapping[str, Any], **names: str) -> dict[str, Any]:

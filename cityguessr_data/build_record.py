@@ -19,6 +19,7 @@ from .core.types import VideoTask
 from .media.ids import is_local
 from .run.store import Store
 from .stages.anonymise import AnonymiseConfig
+from .vision.runtimes import precision_of
 from .vision.scenes import SceneConfig
 
 _MARK_BYTES = 262_144
@@ -44,13 +45,20 @@ def recorded_config(config: BuildConfig, models: Models, stage_versions: Mapping
 def recorded_anonymise(config: AnonymiseConfig) -> dict[str, Any]:
     """What determines the blurred boxes, but for the weights; nothing of the machine."""
     recorded: dict[str, Any] = canonical(config) | {"conf": config.threshold}
-    del recorded["detector"]["device"]
+    detector = recorded["detector"]
+    del detector["device"]
+    detector["precision"] = precision_of(config.detector.precision)
+    if config.detector.backend != "pypi":  # the others find the same faces; that package rounds
+        del detector["backend"]
     return recorded
 
 
 def recorded_scenes(config: SceneConfig) -> dict[str, Any]:
     """What determines the scene labels, but for the weights; nothing of the machine."""
-    recorded: dict[str, Any] = canonical(config) | {"model": Path(config.model).name}
+    recorded: dict[str, Any] = canonical(config) | {
+        "model": Path(config.model).name,
+        "precision": precision_of(config.precision),
+    }
     del recorded["device"]
     return recorded
 
@@ -121,7 +129,8 @@ def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None
 def tool_versions() -> dict[str, str]:
     """Versions of what may change a result."""
     tools = {"python": platform.python_version()}
-    for package in ("cgtool", "torch", "torchvision", "onnxruntime", "av", "opencv-python-headless", "yt-dlp"):
+    models = ("torch", "torchvision", "onnxruntime", "openvino")
+    for package in ("cgtool", *models, "av", "opencv-python-headless", "yt-dlp"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             tools[package] = metadata.version(package)
     return tools

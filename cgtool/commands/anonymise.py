@@ -28,7 +28,18 @@ def anonymise(
         int | None, typer.Option(metavar="PX", help="Longer side of the detector's input. [1280]")
     ] = None,
     detector_backend: Annotated[
-        str | None, typer.Option(metavar="torch|onnx|pypi", help="Runs the detector. [torch]")
+        str | None,
+        typer.Option(
+            metavar="auto|openvino|onnx|torch|pypi",
+            help="Runs the detector. [auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16|fp16",
+            help="What it computes in; half precision is faster and finds fewer faces. [auto: fp32]",
+        ),
     ] = None,
     jpeg_quality: Annotated[int | None, typer.Option(help="Of the copies, 1 to 100. [95]")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read and detect. [1]")] = None,

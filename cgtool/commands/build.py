@@ -89,8 +89,21 @@ def build_dataset(
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]", rich_help_panel=SPEED)
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16|fp16",
+            help="What models compute in; half precision is faster and finds fewer faces. [auto: fp32]",
+            rich_help_panel=SPEED,
+        ),
+    ] = None,
     detector_backend: Annotated[
-        str | None, typer.Option(metavar="torch|onnx|pypi", help="Runs the detector. [torch]", rich_help_panel=SPEED)
+        str | None,
+        typer.Option(
+            metavar="auto|openvino|onnx|torch|pypi",
+            help="Runs the detector. [auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
+            rich_help_panel=SPEED,
+        ),
     ] = None,
     retry_failed: Annotated[
         bool | None,

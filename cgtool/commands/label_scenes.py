@@ -26,6 +26,9 @@ def label_scenes(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read and label. [1]")] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs. [auto]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What the model computes in. [auto: fp32]")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Label the scenes of the saved frames, which are only read; fills the scene columns of frames and clips.
@@ -35,6 +38,7 @@ def label_scenes(
     """
     flags = {
         "scene_model": scene_model, "scene_parents": scene_parents, "workers": workers, "device": device,
+        "precision": precision,
     }  # fmt: skip
     _label_scenes(out, from_, flags, json_)
 
@@ -51,7 +55,7 @@ def _label_scenes(out: Path, file: Path | None, flags: dict[str, Any], as_json: 
     options = given_options(flags, {})
     scenes = scene_config(options)
     if file is not None:
-        needless = [name for name in ("scene_model", "workers", "device") if name in options]
+        needless = [name for name in ("scene_model", "workers", "device", "precision") if name in options]
         if needless:
             raise InputError(
                 f"--from takes the labels from {file}, and --{needless[0].replace('_', '-')} is about a model",

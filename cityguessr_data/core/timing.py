@@ -106,10 +106,10 @@ def machine(packages: Sequence[str] = ()) -> str:
 def _processor() -> str:
     """Its name, and what half precision it computes in, where the system tells."""
     with suppress(OSError):
-        lines = dict(
-            (key.strip(), value.strip())
+        lines = {
+            key.strip(): value.strip()
             for key, _, value in (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
-        )
+        }
         flags = lines.get("flags", "").split()
         told = [name for flag, name in (("avx512_bf16", "AVX-512 bf16"), ("amx_bf16", "AMX bf16")) if flag in flags]
         told = told or [name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags][:1]

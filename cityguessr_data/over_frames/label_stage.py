@@ -41,8 +41,7 @@ class SavedLabelStage:
 
     def run(self, job: VideoJob, items: Iterator[SampledFrame]) -> Iterator[Seen]:
         """See Stage.run."""
-        for frame in items:
-            scene = self._stage.scene_of(job, frame.rgb)
+        for frame, scene in self._stage.labelled(job, items):
             assert scene is not None, "label-scenes is never run with scenes off"
             yield frame, scene
 

@@ -22,6 +22,7 @@ from ..vision.blur import BlurConfig, blur_boxes
 from ..vision.kinds import FACE
 from ..vision.propagate import REACH, fill_faces
 from ..vision.retinaface.detector import DetectorConfig
+from .batching import batched, stacked
 
 if TYPE_CHECKING:
     from ..vision.retinaface.load import Detector
@@ -97,20 +98,23 @@ class AnonymiseStage:
         for _, frames in itertools.groupby(items, key=lambda frame: frame.clip):
             past: deque[tuple[Face, ...]] = deque(maxlen=max(reach, 1))
             held: deque[tuple[SampledFrame, tuple[Face, ...]]] = deque()  # at most reach + 1 frames with their pixels
-            for frame in frames:
-                held.append((frame, self._detect(frame)))
+            for frame, faces in self._detected(frames):
+                held.append((frame, faces))
                 if len(held) > reach:
                     yield self._blurred(job, past, held)
             while held:
                 yield self._blurred(job, past, held)
 
-    def _detect(self, frame: SampledFrame) -> tuple[Face, ...]:
+    def _detected(self, frames: Iterator[SampledFrame]) -> Iterator[tuple[SampledFrame, tuple[Face, ...]]]:
+        """Every frame with its faces."""
         assert self._detector is not None, "open() comes first"
-        found = self._detector.detect(frame.rgb[np.newaxis])[0]
-        return tuple(
-            Face(x0, y0, x1, y1, score)
-            for (x0, y0, x1, y1), score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
-        )
+        for batch in batched(frames, self._detector.batch):
+            for frame, found in zip(batch, self._detector.detect(stacked(batch)), strict=True):
+                boxes, scores = found.boxes.tolist(), found.scores.tolist()
+                yield (
+                    frame,
+                    tuple(Face(x0, y0, x1, y1, score) for (x0, y0, x1, y1), score in zip(boxes, scores, strict=True)),
+                )
 
     def _blurred(
         self, job: VideoJob, past: deque[tuple[Face, ...]], held: deque[tuple[SampledFrame, tuple[Face, ...]]]

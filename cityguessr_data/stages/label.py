@@ -6,17 +6,15 @@ The clip's soft label is made of these (paper, section 4.3); see core/places365.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ..core.types import AnonymisedFrame, LabelledFrame, SceneLabel
 from ..run.stage import VideoJob
 from ..vision.scenes import SceneConfig
+from .batching import F, batched, stacked
 
 if TYPE_CHECKING:
-    from ..core.types import RGB
     from ..vision.scenes import SceneClassifier
 
 
@@ -44,13 +42,16 @@ class LabelStage:
 
     def run(self, job: VideoJob, items: Iterator[AnonymisedFrame]) -> Iterator[LabelledFrame]:
         """See Stage.run."""
-        for frame in items:
-            yield LabelledFrame(frame, self.scene_of(job, frame.rgb))
+        for frame, scene in self.labelled(job, items):
+            yield LabelledFrame(frame, scene)
 
-    def scene_of(self, job: VideoJob, rgb: RGB) -> SceneLabel | None:
-        """The scene of one picture, uint8 RGB (H, W, 3); None with scenes off."""
+    def labelled(self, job: VideoJob, frames: Iterable[F]) -> Iterator[tuple[F, SceneLabel | None]]:
+        """Every frame of whatever step with its scene; with None where scenes are off."""
         if self._classifier is None:
-            return None
-        top1, prob = self._classifier.classify(rgb[np.newaxis])
-        job.tick(self.name, 1)
-        return SceneLabel(int(top1[0]), float(prob[0]))
+            yield from ((frame, None) for frame in frames)
+            return
+        for batch in batched(frames, self._classifier.batch):
+            top1, probs = self._classifier.classify(stacked(batch))
+            job.tick(self.name, len(batch))
+            for frame, label, prob in zip(batch, top1.tolist(), probs.tolist(), strict=True):
+                yield frame, SceneLabel(label, prob)

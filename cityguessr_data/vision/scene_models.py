@@ -1,4 +1,4 @@
-"""The two makes of scene model: torchvision ResNets with the released Places365 weights, and any ONNX file.
+"""The makes of scene model: torchvision ResNets with the released Places365 weights, and any ONNX file.
 
 Imported only where a model is loaded: torch and ONNX Runtime take seconds.
 """
@@ -12,31 +12,42 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cityguessr_data.core.errors import InputError, MachineError, WeightsError
+from cityguessr_data.core.errors import InputError, WeightsError
 from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.core.places365 import N_CATEGORIES
 
 from . import weights
+from .folding import fold_batch_norms
+from .resnet_onnx import resnet_bytes
+from .runtimes import find_device, library_of, onnx_providers, open_graph, precision_of
 from .scene_input import RESNET_INPUT, OnnxScene, prepared, read_onnx_scene
 from .scene_scores import top1_of_logits
 
 if TYPE_CHECKING:
     import onnxruntime
     import torch
+    from torchvision.models import ResNet
 
     from cityguessr_data.core.types import RGB
 
+    from .runtimes import Graph
+
+_GPU_BATCH = 32  # frames a pass on a GPU; on a processor one, where more gain nothing
 Top1 = tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]
 
 
-class ResNetScenes:
-    """A ResNet of torchvision with 365 classes; its input is RESNET_INPUT."""
+class TorchScenes:
+    """A ResNet of torchvision with 365 classes on a GPU; its input is RESNET_INPUT."""
 
-    def __init__(self, network: torch.nn.Module, digest: str, device: torch.device, precision: str) -> None:
+    batch = _GPU_BATCH
+
+    def __init__(self, network: ResNet, digest: str, device: torch.device, precision: str) -> None:
+        import torch
+
         self.digest = digest
         self._network = network.eval().to(device)
         self._device = device
-        self._bf16 = precision == "bf16"
+        self._half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
     def classify(self, rgb: RGB) -> Top1:
         """See SceneClassifier."""
@@ -45,16 +56,33 @@ class ResNetScenes:
         if not len(rgb):
             return top1_of_logits(np.zeros((0, N_CATEGORIES)))
         shown = torch.from_numpy(prepared(rgb, RESNET_INPUT)).to(self._device)
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+        with torch.inference_mode(), torch.autocast(self._device.type, self._half, enabled=self._half is not None):
             logits = self._network(shown)
         return top1_of_logits(logits.float().cpu().numpy())
 
 
+class GraphScenes:
+    """The same on a processor, as an ONNX graph."""
+
+    batch = 1
+
+    def __init__(self, graph: Graph, digest: str) -> None:
+        self.digest = digest
+        self._graph = graph
+
+    def classify(self, rgb: RGB) -> Top1:
+        """See SceneClassifier."""
+        if not len(rgb):
+            return top1_of_logits(np.zeros((0, N_CATEGORIES)))
+        return top1_of_logits(self._graph(prepared(rgb, RESNET_INPUT))[0])
+
+
 class OnnxScenes:
-    """An ONNX file of 365 logits; its input is what the JSON beside it says."""
+    """An ONNX file of 365 logits, in ONNX Runtime; its input is what the JSON beside it says."""
 
     def __init__(self, session: onnxruntime.InferenceSession, spec: OnnxScene, digest: str) -> None:
         self.digest = digest
+        self.batch = _GPU_BATCH if "CUDAExecutionProvider" in session.get_providers() else 1
         self._session = session
         self._spec = spec
 
@@ -70,20 +98,20 @@ class OnnxScenes:
         return logits
 
 
-def load_resnet(arch: str, path: Path, device: str, precision: str) -> ResNetScenes:
-    """Load `arch` (`resnet18` or `resnet50`) with the released weights at `path`.
+def load_resnet(arch: str, path: Path, device: str, precision: str, threads: int = 0) -> TorchScenes | GraphScenes:
+    """Load `arch` (`resnet18` or `resnet50`) with the released weights at `path`, to run as runtimes.py says.
 
+    Args:
+        threads: on a processor; 0: the worker's share.
     Raises:
         WeightsError: the file holds another network, or none.
-        MachineError: CUDA is asked for and is not there.
+        MachineError: CUDA is asked for and is not there. InputError: a precision that the device does not have.
     """
-    import torch
     import torchvision
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MachineError("torch finds no CUDA device", "Use --device cpu, or install a torch that fits the driver")
-    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    network = torchvision.models.get_model(arch, weights=None, num_classes=N_CATEGORIES)
+    chosen, precision = find_device(device), precision_of(precision)
+    library = library_of("auto", chosen.type, precision)
+    network = torchvision.models.get_model(arch, weights=None, num_classes=N_CATEGORIES).eval()
     try:
         network.load_state_dict(weights.load_state_dict(path), strict=True)
     except RuntimeError as exc:
@@ -91,7 +119,11 @@ def load_resnet(arch: str, path: Path, device: str, precision: str) -> ResNetSce
             f"{path} is not a Places365 {arch}: {' '.join(str(exc).split())[:200]}",
             "Run `cgtool weights verify`",
         ) from exc
-    return ResNetScenes(network, file_sha256(path), chosen, precision)
+    if library == "torch":
+        return TorchScenes(network, file_sha256(path), chosen, precision)
+    fold_batch_norms(network)
+    graph = resnet_bytes(network, N_CATEGORIES)
+    return GraphScenes(open_graph(graph, library, chosen.type, precision, threads), file_sha256(path))
 
 
 def load_onnx(path: Path, device: str, threads: int) -> OnnxScenes:
@@ -109,15 +141,12 @@ def load_onnx(path: Path, device: str, threads: int) -> OnnxScenes:
     if not path.is_file():
         raise InputError(f"the scene model {path} is not there", "Give another path, resnet18, resnet50 or off")
     spec = read_onnx_scene(path)
-    available = onnxruntime.get_available_providers()
-    if device == "cuda" and "CUDAExecutionProvider" not in available:
-        raise MachineError("this ONNX Runtime has no CUDA", "Use --device cpu, or install onnxruntime-gpu in its place")
-    wanted = ("CPUExecutionProvider",) if device == "cpu" else ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = onnx_providers(device)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3  # errors; they come as exceptions too
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[p for p in wanted if p in available])
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as exc:  # ONNX Runtime's errors have no common class
         raise _not_fit(path, f"ONNX Runtime cannot read it ({' '.join(str(exc).split())[:200]})") from exc
     size = spec.input.size_px

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.places365 import Parents
 
+from .runtimes import DeviceName, PrecisionName
+
 if TYPE_CHECKING:
     from cityguessr_data.core.types import RGB
 
@@ -31,8 +33,8 @@ class SceneConfig:
     """`resnet18`, `resnet50`, the path of an .onnx file with a .json beside it, or `off`."""
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu` or `cuda`."""
-    precision: str = "fp32"
-    """`fp32` or `bf16`; an ONNX file brings its own."""
+    precision: str = "auto"
+    """`auto` (fp32), `fp32`, `bf16`, or on a GPU `fp16`; an ONNX file brings its own."""
     parents: Parents = "split"
     """How a category of several classes counts in the soft label: `split` or `first` (core/places365.py)."""
 
@@ -40,8 +42,8 @@ class SceneConfig:
         if self.model not in (*RESNETS, "off") and not self.model.endswith(".onnx"):
             raise InputError(f"unknown scene model {self.model!r}", "Give resnet18, resnet50, a FILE.onnx, or off")
         for value, allowed in (
-            (self.device, ("auto", "cpu", "cuda")),
-            (self.precision, ("fp32", "bf16")),
+            (self.device, get_args(DeviceName)),
+            (self.precision, get_args(PrecisionName)),
             (self.parents, get_args(Parents)),
         ):
             if value not in allowed:
@@ -54,6 +56,11 @@ class SceneClassifier(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256, 64 hex digits, of the files that determine its answers (the ONNX file's bytes, then its JSON's)."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Frames that are best given at a time."""
         ...
 
     def classify(self, rgb: RGB) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]:
@@ -71,7 +78,7 @@ def load_classifier(config: SceneConfig, threads: int = 1) -> SceneClassifier | 
     """Load the model that `config` names; None where it is off.
 
     Args:
-        threads: for ONNX Runtime, which has its own; torch keeps the number it was given for the process.
+        threads: on a processor.
     Raises:
         InputError: an ONNX file that is not there, or whose JSON is missing or wrong.
         WeightsError: the weights are missing, are not the file they should be, or do not give 365 logits.
@@ -83,7 +90,7 @@ def load_classifier(config: SceneConfig, threads: int = 1) -> SceneClassifier | 
 
     if config.model in RESNETS:
         path = weights.find(RESNETS[config.model])
-        return scene_models.load_resnet(config.model, path, config.device, config.precision)
+        return scene_models.load_resnet(config.model, path, config.device, config.precision, threads)
     return scene_models.load_onnx(Path(config.model), config.device, threads)
 
 

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cityguessr_data.core.errors import MachineError, WeightsError
+from cityguessr_data.core.errors import WeightsError
 
+from .runtimes import onnx_providers
 from .weights import find
 
 NAME = "text-ppocr"
@@ -49,15 +50,12 @@ class TextDetector:
         import torch
 
         path = weights or find(NAME)
-        has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
-        if device.startswith("cuda") and not has_cuda:
-            raise MachineError("this ONNX Runtime has no CUDA", "Use --device auto or cpu, or install onnxruntime-gpu")
-        first = ["CUDAExecutionProvider"] if has_cuda and device != "cpu" else []
+        providers = onnx_providers("cuda" if device.startswith("cuda") else device)
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=[*first, "CPUExecutionProvider"])
+            self._session = ort.InferenceSession(str(path), options, providers=providers)
             (only,) = self._session.get_inputs()
         except Exception as exc:  # onnxruntime's own exceptions share no other base class
             why = " ".join(str(exc).split())[:160]

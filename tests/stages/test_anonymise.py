@@ -25,15 +25,21 @@ class Scripted:
 
     device, digest = "cpu", ""
 
-    def __init__(self, answers: list[list[tuple[tuple[float, ...], float]] | None]) -> None:
+    def __init__(self, answers: list[list[tuple[tuple[float, ...], float]] | None], batch: int = 1) -> None:
         self.answers = answers
+        self.batch = batch
+        self.asked: list[list[int]] = []
 
     def detect(self, rgb: np.ndarray) -> list[Detections]:
-        answer = self.answers[int(rgb[0, 0, 0, 0])]
+        self.asked.append(rgb[:, 0, 0, 0].tolist())
+        return [self._answer(number) for number in self.asked[-1]]
+
+    def _answer(self, number: int) -> Detections:
+        answer = self.answers[number]
         if answer is None:
             raise VideoError(ErrorClass.DETECTOR, "cannot run")
         boxes = np.array([box for box, _ in answer], np.float32).reshape(-1, 4)
-        return [Detections(boxes, np.array([score for _, score in answer], np.float32))]
+        return Detections(boxes, np.array([score for _, score in answer], np.float32))
 
 
 def frames(n: int, per_clip: int) -> Iterator[SampledFrame]:
@@ -46,11 +52,21 @@ def frames(n: int, per_clip: int) -> Iterator[SampledFrame]:
 
 
 def run(answers: list[Any], config: AnonymiseConfig, per_clip: int = 100) -> list[AnonymisedFrame]:
+    """Frames at a time change nothing, and are never of two clips."""
+    one, several = run_in(answers, config, per_clip, 1), run_in(answers, config, per_clip, 3)
+    for alone, together in zip(one, several, strict=True):
+        assert alone.faces == together.faces and (alone.rgb == together.rgb).all()
+    return one
+
+
+def run_in(answers: list[Any], config: AnonymiseConfig, per_clip: int, batch: int) -> list[AnonymisedFrame]:
     stage = AnonymiseStage(config, Path("none"))
-    stage._detector = Scripted(answers)
+    stage._detector = detector = Scripted(answers, batch)
     job = VideoJob(VideoTask("v", "u", ()), LocalVideo(Path("x"), "u", ""), Path("s"), lambda _stage, _n: None)
     out = list(stage.run(job, frames(len(answers), per_clip)))
     assert [f.frame_index for f in out] == list(range(len(answers)))
+    assert max(len(asked) for asked in detector.asked) <= batch
+    assert all(len({number // per_clip for number in asked}) == 1 for asked in detector.asked)
     return out
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ from tests.support_peers import RETINAFACE_PYTORCH, asset, peer_folder, peer_mod
 
 RGB = npt.NDArray[np.uint8]
 MOBILE = DetectorConfig("mobilenet0.25", device="cpu")
+BACKENDS = ["torch", "onnx", *(["openvino"] if find_spec("openvino") else [])]
 
 
 def photo(name: str) -> RGB:
@@ -41,19 +44,27 @@ def detector(graph: Path) -> FaceDetector:
 
 
 def saved_network(path: Path, fill: float | None = None, head: str = "box_heads") -> Path:
-    """Weights of an untrained MobileNet; `fill` is put into one bias of a head."""
+    """Weights of an untrained MobileNet; `fill` is put into one bias of a head, or one weight of the body."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         state = RetinaFace("mobilenet0.25").state_dict()
     if fill is not None:
-        state[f"{head}.1.bias"][2] = fill
+        state["body.stage1.0.0.weight" if head == "body" else f"{head}.1.bias"].view(-1)[2] = fill
     torch.save(state, path)
     return path
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"name": "yolo"}, {"backend": "tf"}, {"device": "mps"}, {"size_px": 16}, {"nms_iou": 0.0}, {"keep_score": 1.0}],
+    [
+        {"name": "yolo"},
+        {"backend": "tf"},
+        {"device": "mps"},
+        {"precision": "int8"},
+        {"size_px": 16},
+        {"nms_iou": 0.0},
+        {"keep_score": 1.0},
+    ],
 )
 def test_a_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
@@ -89,14 +100,20 @@ def test_frames_of_another_shape_are_refused(frames: Any, tmp_path: Path) -> Non
         FaceDetector(MOBILE, saved_network(tmp_path / "w.pth")).detect(frames)
 
 
-def test_numbers_that_are_not_finite_fail_the_video(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_that_are_not_finite_fail_the_video(tmp_path: Path, backend: Any) -> None:
+    """A library that takes them for 0 would find no face, and nothing would be blurred."""
+    config = dataclasses.replace(MOBILE, backend=backend)
     frames = np.full((1, 64, 64, 3), 128, np.uint8)
-    assert FaceDetector(MOBILE, saved_network(tmp_path / "good.pth")).detect(frames)
-    wrong = [(fill, head) for fill in (float("nan"), float("inf")) for head in ("box_heads", "class_heads")]
-    for fill, head in [*wrong, (1e6, "box_heads")]:  # 1e6: finite, but exp of it is not
+    assert FaceDetector(config, saved_network(tmp_path / "good.pth")).detect(frames)
+    for fill, head in [(1e6, "box_heads"), (1e38, "box_heads")]:  # what comes of them is not
         with pytest.raises(VideoError) as caught:
-            FaceDetector(MOBILE, saved_network(tmp_path / "bad.pth", fill, head)).detect(frames)
+            FaceDetector(config, saved_network(tmp_path / "bad.pth", fill, head)).detect(frames)
         assert caught.value.error_class is ErrorClass.DETECTOR
+    for fill in (float("nan"), float("inf"), -float("inf")):
+        for head in ("box_heads", "class_heads", "body"):
+            with pytest.raises(WeightsError, match="numbers that are not finite"):
+                FaceDetector(config, saved_network(tmp_path / "bad.pth", fill, head))
 
 
 def test_a_network_that_cannot_run_fails_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +141,7 @@ def test_digest_and_description_name_the_weights(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_what_holds_no_weights_of_the_network_is_refused(tmp_path: Path, backend: Any) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     with pytest.raises(WeightsError, match=r"broken.onnx is not an ONNX graph"):
@@ -134,7 +151,7 @@ def test_what_holds_no_weights_of_the_network_is_refused(tmp_path: Path, backend
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_gpu_that_is_not_there_is_said(backend: Any, graph: Path) -> None:
     with pytest.raises(MachineError, match="CUDA"):
         FaceDetector(DetectorConfig("mobilenet0.25", backend=backend, device="cuda"), graph)

@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from cityguessr_data.core.errors import MachineError
+from cityguessr_data.vision.folding import fold_batch_norms
 from cityguessr_data.vision.retinaface import DetectorConfig, FaceDetector
-from cityguessr_data.vision.retinaface.net import Backbone, RetinaFace, fold_batch_norms
-from cityguessr_data.vision.retinaface.onnx_backend import OnnxBackend
+from cityguessr_data.vision.retinaface.graph_backend import GraphBackend
+from cityguessr_data.vision.retinaface.net import Backbone, RetinaFace
 from cityguessr_data.vision.retinaface.onnx_write import onnx_bytes
 from cityguessr_data.vision.retinaface.preprocess import NORMALISATIONS, as_network_input
 from tests.support_peers import asset, given_weights, tiny_graph
@@ -71,21 +72,27 @@ def untrained(backbone: Backbone) -> RetinaFace:
 @dataclass(frozen=True)
 class Case:
     by_torch: FaceDetector
-    by_onnx: FaceDetector
+    by_graph: FaceDetector
     trained: bool
 
     def frames(self, shape: tuple[int, int, int]) -> RGB:
         return crowd(*shape) if self.trained else blocks(*shape)
 
 
-@pytest.fixture(scope="module", params=["resnet50", "mobilenet0.25", "the published .pth", "the published .onnx"])
+WEIGHTS = ("resnet50", "mobilenet0.25", "the published .pth", "the published .onnx")
+
+
+@pytest.fixture(scope="module", params=[(w, b) for w in WEIGHTS for b in ("onnx", "openvino")], ids=", ".join)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("weights")
-    backbone: Backbone = "resnet50" if request.param == "resnet50" else "mobilenet0.25"
-    trained = request.param.startswith("the published")
-    if request.param == "the published .pth":
+    which, backend = request.param
+    if backend == "openvino":
+        pytest.importorskip("openvino")
+    backbone: Backbone = "resnet50" if which == "resnet50" else "mobilenet0.25"
+    trained = which.startswith("the published")
+    if which == "the published .pth":
         weights = given_weights("retinaface_mobilenet0.25.pth")
-    elif request.param == "the published .onnx":
+    elif which == "the published .onnx":
         weights = tiny_graph(folder)
     else:
         weights = folder / "w.pth"
@@ -96,16 +103,17 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 archive.write(folder / "w.pth", "w.pth")
     configs = (
         DetectorConfig(backbone, backend="torch", device="cpu"),
-        DetectorConfig(backbone, backend="onnx", device="cpu"),
+        DetectorConfig(backbone, backend=backend, device="cpu"),
     )
-    by_torch, by_onnx = (FaceDetector(config, weights) for config in configs)
-    return Case(by_torch, by_onnx, trained)
+    by_torch, by_graph = (FaceDetector(config, weights) for config in configs)
+    assert (by_torch.backend, by_graph.backend) == ("torch", backend)
+    return Case(by_torch, by_graph, trained)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 1, 1), (2, 9, 100)])
 def test_every_number_is_that_of_torch(case: Case, shape: tuple[int, int, int]) -> None:
     frames = torch.from_numpy(case.frames(shape))
-    deltas, probs = case.by_onnx._forward(frames)
+    deltas, probs = case.by_graph._forward(frames)
     torch_deltas, torch_probs = case.by_torch._forward(frames)
     torch.testing.assert_close(deltas, torch_deltas, rtol=0, atol=1e-4)
     torch.testing.assert_close(probs, torch_probs, rtol=0, atol=1e-4)
@@ -115,12 +123,11 @@ def test_every_number_is_that_of_torch(case: Case, shape: tuple[int, int, int]) 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_boxes_are_those_of_torch(case: Case, shape: tuple[int, int, int]) -> None:
     frames = case.frames(shape)
-    for by_torch, by_onnx in zip(case.by_torch.detect(frames), case.by_onnx.detect(frames), strict=True):
-        assert len(by_onnx) == len(by_torch) > 3
-        apart_px = np.abs(by_onnx.boxes[:, None] - by_torch.boxes[None]).max(
-            -1
-        )  # scores alike may come in another order
-        same = (apart_px <= 0.5) & (np.abs(by_onnx.scores[:, None] - by_torch.scores[None]) <= 1e-3)
+    for by_torch, by_graph in zip(case.by_torch.detect(frames), case.by_graph.detect(frames), strict=True):
+        assert len(by_graph) == len(by_torch) > 3
+        # scores alike may come in another order
+        apart_px = np.abs(by_graph.boxes[:, None] - by_torch.boxes[None]).max(-1)
+        same = (apart_px <= 0.5) & (np.abs(by_graph.scores[:, None] - by_torch.scores[None]) <= 1e-3)
         assert same.any(0).all() and same.any(1).all()
 
 
@@ -128,35 +135,36 @@ def test_the_boxes_are_those_of_torch(case: Case, shape: tuple[int, int, int]) -
 def test_the_graph_is_valid_free_in_size_and_old_enough(backbone: Backbone) -> None:
     network = RetinaFace(backbone).eval()
     fold_batch_norms(network)
-    graph = onnx_bytes(network)
+    graph = onnx_bytes(network, NORMALISATIONS[backbone])
     onnx.checker.check_model(graph, full_check=True)
     model = onnx.load_from_string(graph)
     assert model.ir_version <= 10 and model.opset_import[0].version <= 21  # what ONNX Runtime 1.20 reads
-    batch, colours, height, width = model.graph.input[0].type.tensor_type.shape.dim
+    batch, height, width, colours = model.graph.input[0].type.tensor_type.shape.dim
     assert all(dim.dim_param for dim in (batch, height, width))
     assert colours.dim_value == 3
 
 
 def test_batch_norms_must_be_folded() -> None:
-    with pytest.raises(TypeError, match=r"expected a layer of the folded RetinaFace, got Conv2d\(3, 8"):
-        onnx_bytes(RetinaFace("mobilenet0.25").eval())
+    with pytest.raises(TypeError, match=r"expected a layer of a folded network, got Conv2d\(3, 8"):
+        onnx_bytes(RetinaFace("mobilenet0.25").eval(), NORMALISATIONS["mobilenet0.25"])
 
 
 def test_a_runtime_that_cannot_run_the_graph_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "w.pth"
     torch.save(RetinaFace("mobilenet0.25").state_dict(), weights)
-    monkeypatch.setattr("cityguessr_data.vision.retinaface.onnx_write._OPSET", 99)
+    monkeypatch.setattr("cityguessr_data.vision.onnx_writer._OPSET", 99)
     with pytest.raises(MachineError, match=r"cannot run the face detector .*--detector-backend torch"):
-        OnnxBackend("mobilenet0.25", weights, "cpu")
+        GraphBackend("mobilenet0.25", weights, "onnx", "cpu", "fp32")
 
 
 def test_it_uses_the_threads_of_its_worker(tmp_path: Path) -> None:
     """A worker is told its share of the cores by OMP_NUM_THREADS."""
     torch.save(RetinaFace("mobilenet0.25").state_dict(), tmp_path / "w.pth")
     code = (
-        "import sys; from pathlib import Path; from cityguessr_data.vision.retinaface.onnx_backend import OnnxBackend;"
-        "backend = OnnxBackend('mobilenet0.25', Path(sys.argv[1]), 'cpu');"
-        "print(backend._session.get_session_options().intra_op_num_threads)"
+        "import sys; from pathlib import Path\n"
+        "from cityguessr_data.vision.retinaface.graph_backend import GraphBackend\n"
+        "backend = GraphBackend('mobilenet0.25', Path(sys.argv[1]), 'onnx', 'cpu', 'fp32')\n"
+        "print(backend._graph._session.get_session_options().intra_op_num_threads)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "w.pth")]
     done = subprocess.run(

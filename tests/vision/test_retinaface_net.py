@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from cityguessr_data.core.errors import WeightsError
+from cityguessr_data.vision.folding import fold_batch_norms
 from cityguessr_data.vision.retinaface.boxes import priors
-from cityguessr_data.vision.retinaface.net import Backbone, RetinaFace, fold_batch_norms, rename_published
+from cityguessr_data.vision.retinaface.net import Backbone, RetinaFace, rename_published
 from cityguessr_data.vision.retinaface.onnx_graph import folded_state_dict, our_name
 from cityguessr_data.vision.retinaface.torch_backend import load_network
 from tests.support_peers import given_weights, tiny_graph

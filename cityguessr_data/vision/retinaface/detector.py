@@ -15,6 +15,7 @@ import numpy as np
 
 from cityguessr_data.core.errors import ErrorClass, InputError, VideoError
 from cityguessr_data.core.fingerprint import file_sha256
+from cityguessr_data.vision.runtimes import DeviceName, PrecisionName, find_device, library_of, precision_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 DetectorName = Literal["resnet50", "mobilenet0.25"]
-BackendName = Literal["torch", "onnx", "pypi"]
-DeviceName = Literal["auto", "cpu", "cuda"]
+BackendName = Literal["auto", "torch", "onnx", "openvino", "pypi"]
 
-_GPU_BATCH = 8  # frames a pass on a GPU; on a CPU one, where more gain nothing and cost memory
+_GPU_BATCH = 16  # frames a pass on a GPU; on a CPU one, where more gain nothing and cost memory
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,19 @@ class DetectorConfig:
     nms_iou: float = 0.3
     keep_score: float = 0.05
     """Every detection of this score and over is returned; which are blurred is decided later."""
-    backend: BackendName = "torch"
-    """`pypi` is the `retinaface-pytorch` package, where a user has it installed."""
+    backend: BackendName = "auto"
+    """`auto`: by the rule of runtimes.py. `pypi` is the `retinaface-pytorch` package, where a user has it installed."""
     device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    """`auto` is fp32."""
 
     def __post_init__(self) -> None:
-        choices = (("name", DetectorName), ("backend", BackendName), ("device", DeviceName))
+        choices = (
+            ("name", DetectorName),
+            ("backend", BackendName),
+            ("device", DeviceName),
+            ("precision", PrecisionName),
+        )
         for field, allowed in choices:
             if getattr(self, field) not in get_args(allowed):
                 known = ", ".join(get_args(allowed))
@@ -82,23 +89,31 @@ class FaceDetector:
         self.weights = weights
         self.digest = file_sha256(weights)
         """SHA-256 of the weights file."""
+        device = find_device(config.device)
+        self.precision = precision_of(config.precision)
+        """fp32, bf16 or fp16."""
+        self.backend = library_of(config.backend, device.type, self.precision)
+        """torch, onnx or openvino."""
         self._forward: Forward
-        if config.backend == "onnx":
-            from .onnx_backend import OnnxBackend
-
-            onnx_backend = OnnxBackend(config.name, weights, config.device)
-            self._forward, self.device = onnx_backend, onnx_backend.device_name
-        else:
+        if self.backend == "torch":
             from .torch_backend import TorchBackend
 
-            torch_backend = TorchBackend(config.name, weights, config.device)
+            torch_backend = TorchBackend(config.name, weights, device, self.precision)
             self._forward, self.device = torch_backend, torch_backend.device_name
+        else:
+            from .graph_backend import GraphBackend
+
+            graph_backend = GraphBackend(config.name, weights, self.backend, config.device, self.precision)
+            self._forward, self.device = graph_backend, graph_backend.device_name
+        self.batch = _GPU_BATCH if self.device == "cuda" else 1
+        """Frames that are best given at a time."""
 
     def describe(self) -> dict[str, str | int | float]:
         """Everything that determines the detections, for dataset.json and for messages."""
         return {
             "detector": f"retinaface-{self.config.name}",
-            "backend": self.config.backend,
+            "backend": self.backend,
+            "precision": self.precision,
             "device": self.device,
             "size_px": self.config.size_px,
             "nms_iou": self.config.nms_iou,
@@ -119,7 +134,7 @@ class FaceDetector:
             VideoError: class `detector`; the network gave numbers that are not finite, or could not run.
         """
         check_frames(rgb)
-        step = _GPU_BATCH if self.device == "cuda" else 1
+        step = self.batch
         return [one for i in range(0, len(rgb), step) for one in self._detect_pass(rgb[i : i + step])]
 
     def _detect_pass(self, rgb: npt.NDArray[np.uint8]) -> list[Detections]:

@@ -17,6 +17,8 @@ class Detector(Protocol):
 
     device: str
     """cpu or cuda."""
+    batch: int
+    """Frames that are best given at a time."""
     digest: str
     """SHA-256 of the weights file."""
 

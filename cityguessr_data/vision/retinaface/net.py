@@ -8,7 +8,6 @@ and MobileNet-0.25. KEY_MAP states how their names become ours. No image size is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -190,19 +189,3 @@ def rename_published(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
             key = key.replace(published, ours)
         renamed[key] = tensor
     return renamed
-
-
-def fold_batch_norms(module: nn.Module) -> None:
-    """Merge every batch norm into the convolution before it, in place: the same function with fewer passes over memory.
-
-    For a norm with scale g, shift b, mean m and variance v: w' = w g / sqrt(v + eps), bias' = b - m g / sqrt(v + eps).
-    Only in eval mode is this the same function.
-    """
-    names = list(module._modules)
-    for first, second in pairwise(names):
-        conv, norm = module._modules[first], module._modules[second]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            module._modules[first] = nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())
-            module._modules[second] = nn.Identity()
-    for child in module.children():
-        fold_batch_norms(child)

@@ -1,107 +1,59 @@
-"""Writes our folded network as an ONNX graph in memory, so that ONNX Runtime serves every weights file we can load.
-
-Written node by node rather than by torch.onnx.export: that takes 11-19 s and one more package (onnxscript) for the
-graph that this gives in well under a second, and its older form, as quick, is announced to go.
-"""
+"""Our folded network as an ONNX graph that takes frames as they are decoded: the face detector on a CPU."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torchvision.models.resnet import Bottleneck
+
+from cityguessr_data.vision.onnx_writer import OnnxWriter
 
 from .net import ContextModule, FeaturePyramid, ResNetBody, RetinaFace
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from .preprocess import Normalisation
 
-INPUT, DELTAS, PROBS = "images", "deltas", "probs"
+INPUT, DELTAS, LOGITS = "frames", "deltas", "logits"
 """Names of the graph's input and outputs."""
 
-_OPSET, _IR_VERSION = 18, 8  # named, or the newest onnx would write what the oldest ONNX Runtime we allow cannot read
 
-
-def onnx_bytes(network: RetinaFace) -> bytes:
+def onnx_bytes(network: RetinaFace, normalisation: Normalisation) -> bytes:
     """The serialised graph of a network whose batch norms are folded (fold_batch_norms); landmarks are left out.
 
-    Input `images`: (B, 3, H, W) float32, prepared by preprocess.py. Outputs: `deltas` (B, N, 4), and `probs` (B, N), of
-    a face. B, H and W are free; N is in the order of boxes.priors().
+    Input `frames`: (B, H, W, 3) uint8, red, green, blue: normalising in the graph saves three passes over memory.
+    Outputs: `deltas` (B, N, 4), and `logits` (B, N, 2) of background and face: OpenVINO's softmax makes a probability
+    of 0 of what is no number, and a face would pass unseen. B, H and W are free; N is in the order of boxes.priors().
 
     Raises:
         TypeError: a layer that is not part of the folded network, e.g. a batch norm.
     """
-    inputs = [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, "height", "width"])]
-    outputs = [
-        helper.make_tensor_value_info(DELTAS, TensorProto.FLOAT, ["batch", "anchors", 4]),
-        helper.make_tensor_value_info(PROBS, TensorProto.FLOAT, ["batch", "anchors"]),
-    ]
-    model = helper.make_model(
-        helper.make_graph([], "RetinaFace", inputs, outputs),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
+    writer = _Writer(
+        "RetinaFace",
+        {INPUT: ("uint8", ["batch", "height", "width", 3])},
+        {DELTAS: ["batch", "anchors", 4], LOGITS: ["batch", "anchors", 2]},
     )
-    writer = _Writer(model.graph)
-    maps = writer.pyramid(network.fpn, writer.body(network.body, INPUT))
+    maps = writer.pyramid(network.fpn, writer.body(network.body, writer.normalised(INPUT, normalisation)))
     levels = [
         writer.context(ssh, fed) for ssh, fed in zip((network.ssh1, network.ssh2, network.ssh3), maps, strict=True)
     ]
     writer.heads(network.box_heads, levels, 4, DELTAS)
-    probs = writer.node("Softmax", writer.heads(network.class_heads, levels, 2), axis=-1)
-    writer.node("Gather", probs, writer.constant(np.array(1, np.int64)), name=PROBS, axis=2)  # 0 is the background
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    writer.heads(network.class_heads, levels, 2, LOGITS)
+    return writer.finished()
 
 
-class _Writer:
-    """Adds nodes to `graph` in the order of computing; every method takes and gives names of tensors.
+class _Writer(OnnxWriter):
+    """The parts of RetinaFace that are no plain layers."""
 
-    It writes into the graph of the finished model: making the model last would copy all weights twice more.
-    """
-
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self._graph = graph
-
-    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Add one operation; the name of its result."""
-        name = name or f"{kind}_{len(self._graph.node)}"
-        self._graph.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, values: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> str:
-        name = f"constant_{len(self._graph.initializer)}"
-        self._graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
-        return name
-
-    def layer(self, module: nn.Module, x: str) -> str:
-        """Any layer of the backbones; a Sequential is its layers one after the other."""
-        match module:
-            case nn.Sequential():
-                for child in module:
-                    x = self.layer(child, x)
-                return x
-            case nn.Identity():  # where a batch norm was
-                return x
-            case nn.Conv2d(bias=bias) if bias is not None:
-                return self.node(
-                    "Conv", x, self.constant(module.weight.detach().numpy()), self.constant(bias.detach().numpy()),
-                    strides=list(module.stride), pads=[int(p) for p in module.padding] * 2, group=module.groups,
-                )  # fmt: skip
-            case nn.LeakyReLU(negative_slope=slope) if slope:
-                return self.node("LeakyRelu", x, alpha=slope)
-            case nn.ReLU() | nn.LeakyReLU():
-                return self.node("Relu", x)
-            case nn.MaxPool2d(kernel_size=int(kernel), stride=int(stride), padding=int(pad)):
-                return self.node("MaxPool", x, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
-            case Bottleneck():
-                kept = x if module.downsample is None else self.layer(module.downsample, x)
-                for convolution in (module.conv1, module.conv2):
-                    x = self.node("Relu", self.layer(convolution, x))
-                return self.node("Relu", self.node("Add", self.layer(module.conv3, x), kept))
-        raise TypeError(f"expected a layer of the folded RetinaFace, got {module}")
+    def normalised(self, x: str, normalisation: Normalisation) -> str:
+        """(B, H, W, 3) uint8 to (B, 3, H, W) float32, the numbers of preprocess.as_network_input."""
+        x = self.node("Transpose", self.node("Cast", x, to=1), perm=[0, 3, 1, 2])
+        if normalisation.bgr:
+            x = self.node("Gather", x, self.constant(np.array([2, 1, 0], np.int64)), axis=1)
+        x = self.node("Sub", x, self.constant(np.array(normalisation.mean, np.float32).reshape(1, 3, 1, 1)))
+        if normalisation.scale == (1.0, 1.0, 1.0):
+            return x
+        return self.node("Div", x, self.constant(np.array(normalisation.scale, np.float32).reshape(1, 3, 1, 1)))
 
     def body(self, body: nn.Module, x: str) -> list[str]:
         """The maps of strides 8, 16, 32."""

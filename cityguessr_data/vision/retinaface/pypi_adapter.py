@@ -14,6 +14,7 @@ import numpy as np
 
 from cityguessr_data.core.errors import ErrorClass, InputError, MachineError, VideoError
 from cityguessr_data.core.fingerprint import file_sha256
+from cityguessr_data.vision.runtimes import find_device
 from cityguessr_data.vision.weights import load_state_dict
 
 from .detector import Detections, DetectorConfig, check_frames
@@ -39,12 +40,12 @@ class PypiDetector:
                 f"retinaface-pytorch cannot be imported ({exc})",
                 "pip install --no-deps retinaface-pytorch && pip install albumentations",
             ) from exc
-        from .torch_backend import choose_device
 
         self.config = config
         self.weights = weights
         self.digest = file_sha256(weights)
-        self.device = choose_device(config.device).type
+        self.batch = 1
+        self.device = find_device(config.device).type
         self._model_class: Any = Model
         self._model: Any = Model(max_size=config.size_px, device=self.device)
         self._model.load_state_dict(load_state_dict(weights))

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cityguessr_data.core.errors import MachineError, WeightsError
+from cityguessr_data.core.errors import WeightsError
+from cityguessr_data.vision.folding import fold_batch_norms
 from cityguessr_data.vision.weights import load_state_dict
 
-from .net import Backbone, RetinaFace, fold_batch_norms, rename_published
+from .net import Backbone, RetinaFace, rename_published
 from .onnx_graph import folded_state_dict
 from .preprocess import NORMALISATIONS, as_network_input
 
@@ -22,7 +23,7 @@ def load_network(backbone: Backbone, weights: Path, fold: bool = True, landmarks
         weights: a published state dict (.pth, .zip), or the ONNX graph of MobileNet-0.25, which is folded already.
         fold: merge batch norms into convolutions; outputs agree with the unfolded ones to 1e-4.
     Raises:
-        WeightsError: a tensor is missing, is too many or has another shape.
+        WeightsError: a tensor is missing, is too many, has another shape or is not finite.
     """
     network = RetinaFace(backbone, landmarks).eval()
     folded_file = weights.suffix == ".onnx"
@@ -39,36 +40,31 @@ def load_network(backbone: Backbone, weights: Path, fold: bool = True, landmarks
             f"{weights.name} does not hold RetinaFace {backbone} ({' '.join(line.strip() for line in first)[:300]})",
             "Choose the --detector that belongs to the file, or fetch the file again",
         ) from exc
+    if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        # OpenVINO takes what is no number for 0 on its way through the layers, and would find no face
+        raise WeightsError(f"{weights.name} holds numbers that are not finite", "Fetch the file again")
     if fold and not folded_file:
         fold_batch_norms(network)
     return network.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
-def choose_device(device: str) -> torch.device:
-    """`auto` takes the GPU where there is one.
-
-    Raises:
-        MachineError: cuda asked for, and this machine or this torch has none.
-    """
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
-        raise MachineError("no CUDA device was found", "Use --device auto or cpu, or install torch for your GPU")
-    return torch.device("cuda" if has_cuda and device != "cpu" else "cpu")
-
-
 class TorchBackend:
-    """Same numbers on every run of the same machine: fp32, no TF32, no autotuning."""
+    """Same numbers on every run of the same machine: no TF32, no autotuning.
 
-    def __init__(self, backbone: Backbone, weights: Path, device: str) -> None:
-        self.device = choose_device(device)
-        self.device_name = self.device.type
+    Args:
+        precision: fp32, or bf16 or fp16, in which all but the normalising of pixels and the softmax are computed.
+    """
+
+    def __init__(self, backbone: Backbone, weights: Path, device: torch.device, precision: str = "fp32") -> None:
+        self.device, self.device_name = device, device.type
+        self._type = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         self._normalisation = NORMALISATIONS[backbone]
-        self._network = load_network(backbone, weights).to(self.device)
+        self._network = load_network(backbone, weights).to(self.device, self._type)
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         """(B, H, W, 3) uint8 RGB on the CPU -> deltas (B, N, 4), face probabilities (B, N), float32 on the device."""
-        images = as_network_input(rgb.to(self.device), self._normalisation)
+        images = as_network_input(rgb.to(self.device), self._normalisation).to(self._type)
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             deltas, logits = self._network(images)
-        return deltas, torch.softmax(logits, dim=-1)[..., 1]
+        return deltas.float(), torch.softmax(logits.float(), dim=-1)[..., 1]
