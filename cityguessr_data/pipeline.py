@@ -26,7 +26,7 @@ from .planning import plan_tasks
 from .publish.preview import write_preview
 from .run.assemble import assemble, is_stale
 from .run.compute import Compute
-from .run.executor import Listener, WorkItem
+from .run.executor import Listener
 from .run.local import LocalExecutor
 from .run.runner import RunReport, Todo, exit_code, find_todo, run_items
 from .run.store import Store
@@ -103,8 +103,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
         try:
             downloader = Downloader(config.download)
             plan = plan_tasks(store, rows, downloader, fingerprint_of, retry_failed=config.retry_failed)
-            items = [WorkItem(task, fingerprint_of(task)) for task in plan.tasks]
-            result.todo = find_todo(store, items, retry_failed=config.retry_failed, left=plan.left)
+            result.todo = find_todo(store, plan.items, retry_failed=config.retry_failed, left=plan.left)
             result.report.failed += plan.failed
             result.report.postponed += plan.postponed
             store.write_dataset(describe(config.out.resolve().name, recorded, store.dataset()))

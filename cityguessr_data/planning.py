@@ -20,8 +20,8 @@ from .core.types import SourceRow, VideoTask
 from .media.download import Downloader, SiteBlocked
 from .media.ids import is_local, offline_id
 from .run.compute import Failed
-from .run.executor import Postponed
-from .run.ledger import LastFailure, last_failures, record_attempt
+from .run.executor import Postponed, WorkItem
+from .run.ledger import LastFailure, last_failure, record_attempt
 from .run.stage import Step
 from .run.store import Store
 from .run.writer import record_failed_video
@@ -36,7 +36,8 @@ Links = dict[str, list[list[str]]]
 class Plan:
     """What a table asks for."""
 
-    tasks: tuple[VideoTask, ...]
+    items: tuple[WorkItem, ...]
+    """Its videos, each with the fingerprint that its result will carry."""
     failed: tuple[Failed, ...]
     """Links that could not be looked up now; they are in the attempts and videos tables."""
     left: tuple[LastFailure, ...]
@@ -105,7 +106,6 @@ def plan_tasks(
     """
     plan = read_plan(store)
     links: Links = dict(plan.get("links", {}))
-    failures = last_failures(store)
     failed: dict[str, Failed | Postponed] = {}
     unknown: dict[str, dict[str, str]] = {}
     left: list[LastFailure] = []
@@ -114,7 +114,7 @@ def plan_tasks(
         videos = known_videos(row, links)
         if videos is None and row.url not in unknown:
             stand_in = VideoTask(link_id(row.url), row.url, (row,))
-            earlier = failures.get(stand_in.video_id)
+            earlier = last_failure(store, stand_in.video_id, None)
             if earlier is None or (retry_failed and not earlier.error_class.permanent):
                 fingerprint = fingerprint_of(stand_in)
                 links |= _look_up(store, stand_in, downloader, fingerprint, failed)
@@ -126,8 +126,8 @@ def plan_tasks(
                 unknown[row.url] = _wanted(stand_in, fingerprint)
         found += [(video_id, url, row) for video_id, url in videos or ()]
     check_ids(found)
-    tasks = group_tasks(found)
-    asked = [_wanted(task, fingerprint_of(task)) for task in tasks] + list(unknown.values())
+    items = tuple(WorkItem(task, fingerprint_of(task)) for task in group_tasks(found))
+    asked = [_wanted(item.task, item.fingerprint) for item in items] + list(unknown.values())
     cache = downloader.config.cache.resolve()
     cached = {} if is_elsewhere(store, plan) else plan.get("cached", {})
     store.write_plan(
@@ -141,7 +141,7 @@ def plan_tasks(
     )
     ended = tuple(failed.values())
     return Plan(
-        tasks,
+        items,
         tuple(f for f in ended if isinstance(f, Failed)),
         tuple(left),
         tuple(f for f in ended if isinstance(f, Postponed)),

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from .core.errors import InputError
 from .planning import is_elsewhere, read_plan
 from .run.ledger import LastFailure, last_failures
-from .run.store import Store
+from .run.store import Store, read_part
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,17 @@ def read_status(out: Path) -> Status:
     as_wanted = {video_id for video_id, video in committed.items() if wanted.get(video_id) == video.fingerprint}
     failed = [
         failure
-        for video_id, failure in last_failures(store).items()
+        for video_id, failure in last_failures(store, committed).items()
         if video_id not in as_wanted and wanted.get(video_id) == failure.fingerprint
     ]
     dropped: Counter[str] = Counter()
     clips = frames = faces = as_imported = 0
     columns = ["n_sampled", "n_faces", *(["blur"] if "imported" in dataset else [])]
     for video_id in committed:
-        row = pq.read_table(store.part("videos", video_id), columns=["status", "reason"]).to_pylist()[0]
+        row = read_part(store.part("videos", video_id), ["status", "reason"]).to_pylist()[0]
         if row["status"] == "dropped" and video_id in as_wanted:
             dropped[str(row["reason"]).partition(":")[0]] += 1
-        table = pq.read_table(store.part("clips", video_id), columns=columns).to_pydict()
+        table = read_part(store.part("clips", video_id), columns).to_pydict()
         clips += len(table["n_sampled"])
         frames += sum(table["n_sampled"])
         faces += sum(n or 0 for n in table["n_faces"])

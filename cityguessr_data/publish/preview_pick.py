@@ -6,10 +6,12 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 _COLUMNS = [
     "clip_id",
@@ -89,6 +91,8 @@ class Picked:
 
 def pick(out: Path, limits: Limits) -> Picked:
     """Read the manifests of OUT, streaming the two large tables, and make the small pictures."""
+    import pyarrow.dataset as ds  # it brings pandas where that is installed, and most runs of a build draw nothing
+
     manifests = out / "manifests"
     clips = _rows(manifests / "clips.parquet", _COLUMNS)
     titles = {row["video_id"]: row["title"] or "" for row in _rows(manifests / "videos.parquet", ["video_id", "title"])}
@@ -135,6 +139,8 @@ def spread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def middle_frames(frames_table: Path, wanted: Mapping[str, int]) -> dict[str, str]:
     """The path of the frame of each wanted clip whose position is nearest to the wanted one; streams the table."""
+    import pyarrow.dataset as ds
+
     best: dict[str, tuple[int, str]] = {}
     if not wanted or not frames_table.is_file():
         return {}
@@ -154,6 +160,8 @@ def _rows(table: Path, columns: list[str]) -> list[dict[str, Any]]:
 
 
 def _count(table: Path, where: ds.Expression | None = None) -> int:
+    import pyarrow.dataset as ds
+
     return ds.dataset(table).count_rows(filter=where) if table.is_file() else 0
 
 

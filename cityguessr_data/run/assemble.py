@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 from ..core.atomic import partial_name, sync_file, sync_folder
 from ..core.errors import disk_full_stops
 from ..core.schemas import FINGERPRINT_KEY, TABLES
-from .store import Store
+from .store import Store, read_part
 
 ORDER = ("frames", "faces", "attempts", "videos", "clips")
 """The clips manifest last: whoever reads it finds the frames of all its rows."""
+_GROUP_ROWS = 100_000
+"""Of a row group, a size that readers like."""
 
 
 def assemble(store: Store) -> dict[str, int]:
@@ -57,22 +59,23 @@ def _joint_schema(table: str, parts: list[Path]) -> pa.Schema:
 def _join(parts: list[Path], schema: pa.Schema, target: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_name(target)
-    rows = 0
+    rows = n_pending = 0
     with disk_full_stops(str(target)):
         try:
             with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
                 pending: list[pa.Table] = []
                 for part in parts:
-                    part_table = pq.read_table(part)
+                    part_table = read_part(part)
                     metadata = part_table.schema.metadata or {}
                     part_table = part_table.replace_schema_metadata(
                         {k: v for k, v in metadata.items() if k != FINGERPRINT_KEY}
                     )
                     pending.append(_fitted(part_table, schema))
                     rows += part_table.num_rows
-                    if sum(t.num_rows for t in pending) >= 100_000:  # row groups of a size that readers like
+                    n_pending += part_table.num_rows  # counted, not summed anew: a part may be a single row
+                    if n_pending >= _GROUP_ROWS:
                         writer.write_table(pa.concat_tables(pending))
-                        pending = []
+                        pending, n_pending = [], 0
                 if pending:
                     writer.write_table(pa.concat_tables(pending))
             sync_file(partial)
@@ -85,6 +88,8 @@ def _join(parts: list[Path], schema: pa.Schema, target: Path) -> int:
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """`table` with the columns of `schema`, in its order; a column it lacks is null."""
+    if table.schema.equals(schema):
+        return table
     columns = [
         table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from ..core.atomic import write_table
 from ..core.errors import ErrorClass
 from ..core.schemas import ATTEMPTS, FINGERPRINT_KEY
 from .stage import Step
-from .store import Store
+from .store import Committed, Store, read_part
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LastFailure:
 def record_attempt(store: Store, video_id: str, fingerprint: str, steps: Sequence[Step]) -> None:
     """Append the steps of one attempt to the video's part."""
     path = store.part("attempts", video_id)
-    earlier = pq.read_table(path, schema=ATTEMPTS) if path.exists() else ATTEMPTS.empty_table()
+    earlier = read_part(path) if path.exists() else ATTEMPTS.empty_table()
     number = (max(earlier["attempt"].to_pylist(), default=0)) + 1
     rows = [
         {
@@ -48,18 +48,31 @@ def record_attempt(store: Store, video_id: str, fingerprint: str, steps: Sequenc
     write_table(path, table.replace_schema_metadata({**ATTEMPTS.metadata, FINGERPRINT_KEY: fingerprint.encode()}))
 
 
-def last_failures(store: Store) -> dict[str, LastFailure]:
-    """Videos whose last attempt failed as a whole, by id; a commit of the same request clears a video from the list."""
-    committed = store.committed()
-    found = {}
-    for path in store.parts("attempts"):
-        table = pq.read_table(path)
-        fingerprint = (table.schema.metadata or {}).get(FINGERPRINT_KEY, b"").decode()
-        video = committed.get(path.stem)
-        if table.num_rows == 0 or (video and video.fingerprint == fingerprint):
-            continue
-        row = table.slice(table.num_rows - 1).to_pylist()[0]  # a failed attempt ends with the step that failed
-        if row["status"] == "failed":
-            error_class = ErrorClass(row["error_class"])
-            found[path.stem] = LastFailure(path.stem, error_class, row["message"] or "", fingerprint)
-    return found
+def last_failure(store: Store, video_id: str, committed: Committed | None) -> LastFailure | None:
+    """How the last attempt on a video failed as a whole; None where it did not, or there was none.
+
+    Args:
+        committed: what OUT holds of the video. A commit of the same request clears a failure.
+    """
+    path = store.part("attempts", video_id)
+    if not path.exists():
+        return None
+    with pq.ParquetFile(path) as file:
+        fingerprint = ((file.metadata.metadata or {}).get(FINGERPRINT_KEY, b"")).decode()
+        if file.metadata.num_rows == 0 or (committed and committed.fingerprint == fingerprint):
+            return None
+        table = file.read(columns=["status", "error_class", "message"], use_threads=False)
+    row = table.slice(table.num_rows - 1).to_pylist()[0]  # a failed attempt ends with the step that failed
+    if row["status"] != "failed":
+        return None
+    return LastFailure(video_id, ErrorClass(row["error_class"]), row["message"] or "", fingerprint)
+
+
+def last_failures(store: Store, committed: Mapping[str, Committed]) -> dict[str, LastFailure]:
+    """Every video whose last attempt failed as a whole, by id.
+
+    Args:
+        committed: every committed video (`Store.committed`).
+    """
+    found = {path.stem: last_failure(store, path.stem, committed.get(path.stem)) for path in store.parts("attempts")}
+    return {video_id: failure for video_id, failure in found.items() if failure is not None}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import multiprocessing
-import os
 import queue
 import signal
 import threading
@@ -21,6 +20,7 @@ from multiprocessing import connection, resource_tracker
 from pathlib import Path
 
 from ..core.errors import ErrorClass, MachineError
+from ..core.threads import n_cores
 from ..core.types import Dropped, LocalVideo
 from .compute import Failed, Staged
 from .executor import ComputeFactory, Fetch, Fetched, Listener, Postponed, WorkItem
@@ -144,7 +144,7 @@ class _Crew:
         self._size = size
         self._listener = listener
         self._workers: list[_Worker] = []
-        self._threads = max(1, (os.cpu_count() or 1) // size)
+        self._threads = max(1, n_cores() // size)
 
     @property
     def busy(self) -> bool:

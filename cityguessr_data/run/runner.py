@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..core.errors import ErrorClass
 from .compute import Failed, Staged
 from .executor import ComputeFactory, Executor, Fetch, Listener, Postponed, WorkItem
-from .ledger import LastFailure, last_failures, record_attempt
+from .ledger import LastFailure, last_failure, record_attempt
 from .parts import Counts
 from .store import Store
 from .writer import record_failed_video
@@ -47,21 +47,24 @@ class RunReport:
 def find_todo(store: Store, items: Sequence[WorkItem], *, retry_failed: bool, left: Sequence[LastFailure] = ()) -> Todo:
     """Compare what is asked with what OUT holds, by fingerprint; reads no frame and imports no model.
 
+    Of what is done only the commit is looked at, so that a run which finds thousands done is soon at work.
+
     Args:
         left: failures that have no item, because their links could not be looked up.
     """
     committed = store.committed()
-    failures = last_failures(store)
     missing: list[WorkItem] = []
     done: list[str] = []
     gone = [failure for failure in left if failure.error_class.permanent]
     retryable = [failure for failure in left if not failure.error_class.permanent]
     for item in items:
         video_id = item.task.video_id
-        failure = failures.get(video_id)
-        if video_id in committed and committed[video_id].fingerprint == item.fingerprint:
+        held = committed.get(video_id)
+        if held and held.fingerprint == item.fingerprint:
             done.append(video_id)
-        elif failure is None or failure.fingerprint != item.fingerprint:
+            continue
+        failure = last_failure(store, video_id, held)
+        if failure is None or failure.fingerprint != item.fingerprint:
             missing.append(item)
         elif failure.error_class.permanent:
             gone.append(failure)

@@ -12,13 +12,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.atomic import sync_folder, write_json
@@ -35,6 +36,12 @@ class Committed:
 
     video_id: str
     fingerprint: str
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A part, or some columns of it. Parts are small: pyarrow's usual way would mostly start threads for them."""
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=None if columns is None else list(columns), use_threads=False)
 
 
 class Store:

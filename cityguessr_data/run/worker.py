@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CgtoolError, StopError
+from ..core.threads import VARIABLE
 from ..core.types import LocalVideo, VideoTask
 from .compute import Compute
 from .executor import ComputeFactory
@@ -37,7 +38,7 @@ def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, thread
 
 def _serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch and ONNX Runtime when they are first imported
+    os.environ[VARIABLE] = str(threads)
     try:
         compute: Compute = factory()
     except CgtoolError as exc:

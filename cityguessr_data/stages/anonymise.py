@@ -55,7 +55,7 @@ class AnonymiseStage:
     """SampledFrame -> AnonymisedFrame, in the same order."""
 
     name = "anonymise"
-    version = 1
+    version = 2
     lane = "inference"
 
     def __init__(self, config: AnonymiseConfig, weights: Path) -> None:

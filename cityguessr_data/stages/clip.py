@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.errors import InputError, MediaError
 from ..core.spans import plan_clips, sample_offsets
+from ..core.threads import worker_threads
 from ..core.types import Clip, LocalVideo, SampledFrame, SourceRow
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
 from ..run.stage import DropVideo, VideoJob
@@ -146,7 +147,7 @@ class ClipStage:
             for position, offset in enumerate(sample_offsets(clip.n_frames, self.config.samples))
         }
         seen = 0
-        for frame in decode(path, places, clips[-1].end_frame, index):
+        for frame in decode(path, places, clips[-1].end_frame, index, worker_threads()):
             job.tick("decode", frame.index + 1 - seen)
             seen = frame.index + 1
             clip, position = places[frame.index]

@@ -5,10 +5,10 @@ The clip's soft label is made of these (paper, section 4.3); see core/places365.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..core.threads import worker_threads
 from ..core.types import AnonymisedFrame, LabelledFrame, SceneLabel
 from ..run.stage import VideoJob
 from ..vision.scenes import SceneConfig
@@ -22,7 +22,7 @@ class LabelStage:
     """AnonymisedFrame -> LabelledFrame; with scenes off it only passes frames on."""
 
     name = "label"
-    version = 1
+    version = 2
     lane = "inference"
 
     def __init__(self, config: SceneConfig) -> None:
@@ -34,7 +34,7 @@ class LabelStage:
         if self.config.model != "off":
             from ..vision.scenes import load_classifier
 
-            self._classifier = load_classifier(self.config, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+            self._classifier = load_classifier(self.config, worker_threads())
 
     def remarks(self) -> Sequence[str]:
         """None."""

@@ -31,6 +31,9 @@ def phash(rgb: RGB) -> int:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected a uint8 frame (H, W, 3), got {rgb.dtype} {rgb.shape}")
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    while min(grey.shape) >= 8 * _SIDE_PX and not any(side % 2 for side in grey.shape):
+        # Halving first: an area of areas is the area, and the resize to uneven cells is slow on a large picture
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     small = cv2.resize(grey, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small.astype(np.float32))[:_LOW, :_LOW].astype(np.float64)
     # cv2's DCT is orthonormal; the classic one is not, and its first row and column weigh sqrt(2) more.

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cityguessr_data.core.errors import InputError, MachineError
+from cityguessr_data.core.threads import worker_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,14 +81,6 @@ def library_of(library: str, device_type: str, precision: str) -> str:
     return library
 
 
-def threads_of_worker() -> int:
-    """A worker's share of the cores: $OMP_NUM_THREADS, which torch reads too; without it, torch's own number."""
-    import torch
-
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) > 0 else torch.get_num_threads()
-
-
 def open_graph(
     graph: bytes | Path, library: str, device: str = "cpu", precision: str = "fp32", threads: int = 0
 ) -> Graph:
@@ -102,7 +94,7 @@ def open_graph(
         MachineError: no CUDA where it was asked for, no bf16 in this processor.
         Exception: the library's own, where it cannot run the graph: they have no common class.
     """
-    threads = threads or threads_of_worker()
+    threads = threads or worker_threads()
     if library == "openvino":
         return _OpenVino(graph, device, precision, threads)
     return _OnnxRuntime(graph, device, threads)

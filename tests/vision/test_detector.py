@@ -122,7 +122,7 @@ def test_a_network_that_cannot_run_fails_the_video(tmp_path: Path, monkeypatch: 
     def out_of_memory(rgb: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         raise RuntimeError("not enough memory")
 
-    monkeypatch.setattr(detector, "_forward", out_of_memory)
+    monkeypatch.setattr(detector, "forward", out_of_memory)
     with pytest.raises(VideoError, match="not enough memory") as caught:
         detector.detect(np.zeros((1, 64, 64, 3), np.uint8))
     assert caught.value.error_class is ErrorClass.DETECTOR

@@ -94,17 +94,18 @@ class FaceDetector:
         """fp32, bf16 or fp16."""
         self.backend = library_of(config.backend, device.type, self.precision)
         """torch, onnx or openvino."""
-        self._forward: Forward
+        self.forward: Forward
+        """The bare network: uint8 frames (B, H, W, 3) as it takes them to deltas and logits."""
         if self.backend == "torch":
             from .torch_backend import TorchBackend
 
             torch_backend = TorchBackend(config.name, weights, device, self.precision)
-            self._forward, self.device = torch_backend, torch_backend.device_name
+            self.forward, self.device = torch_backend, torch_backend.device_name
         else:
             from .graph_backend import GraphBackend
 
             graph_backend = GraphBackend(config.name, weights, self.backend, config.device, self.precision)
-            self._forward, self.device = graph_backend, graph_backend.device_name
+            self.forward, self.device = graph_backend, graph_backend.device_name
         self.batch = _GPU_BATCH if self.device == "cuda" else 1
         """Frames that are best given at a time."""
 
@@ -147,11 +148,12 @@ class FaceDetector:
         small = shrink(rgb, self.config.size_px)
         in_height, in_width = small.shape[1:3]
         try:
-            deltas, scores = self._forward(torch.from_numpy(np.require(small, requirements=["C", "W"])))
+            deltas, logits = self.forward(torch.from_numpy(np.require(small, requirements=["C", "W"])))
         except Exception as exc:
             raise _failed(f"face detection could not run ({exc})") from exc
-        if not (torch.isfinite(deltas).all() and torch.isfinite(scores).all()):
+        if not (torch.isfinite(deltas).all() and torch.isfinite(logits).all()):
             raise _failed("face detection gave numbers that are not finite")
+        scores = torch.sigmoid(logits[..., 1] - logits[..., 0])  # a softmax of two, at a fraction of its time
         anchors = priors(in_height, in_width).to(deltas.device)
         found = []
         for frame_deltas, frame_scores in zip(deltas, scores, strict=True):

@@ -43,6 +43,6 @@ class GraphBackend:
         self.device_name = self._graph.device
 
     def __call__(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, H, W, 3) uint8 RGB -> deltas (B, N, 4) and face probabilities (B, N), float32 on the CPU."""
-        deltas, logits = (torch.from_numpy(found) for found in self._graph(rgb.numpy()))
-        return deltas, torch.softmax(logits, dim=-1)[..., 1]
+        """(B, H, W, 3) uint8 RGB -> deltas (B, N, 4), logits (B, N, 2) of background and face, float32 on the CPU."""
+        deltas, logits = self._graph(rgb.numpy())
+        return torch.from_numpy(deltas), torch.from_numpy(logits)

@@ -52,7 +52,7 @@ class TorchBackend:
     """Same numbers on every run of the same machine: no TF32, no autotuning.
 
     Args:
-        precision: fp32, or bf16 or fp16, in which all but the normalising of pixels and the softmax are computed.
+        precision: fp32, or bf16 or fp16, in which all but the normalising of pixels is computed.
     """
 
     def __init__(self, backbone: Backbone, weights: Path, device: torch.device, precision: str = "fp32") -> None:
@@ -63,8 +63,8 @@ class TorchBackend:
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, H, W, 3) uint8 RGB on the CPU -> deltas (B, N, 4), face probabilities (B, N), float32 on the device."""
+        """(B, H, W, 3) uint8 RGB on the CPU -> deltas (B, N, 4), logits (B, N, 2), float32 on the device."""
         images = as_network_input(rgb.to(self.device), self._normalisation).to(self._type)
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             deltas, logits = self._network(images)
-        return deltas.float(), torch.softmax(logits.float(), dim=-1)[..., 1]
+        return deltas.float(), logits.float()
