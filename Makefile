@@ -1,9 +1,10 @@
 # make demo   the real job on small inputs; make test   the tests; make lint   style, types, arrows between packages
+# make bench  what docs/benchmarks.md tells, measured on this machine: about an hour, with nothing else running
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint torture clean
+.PHONY: demo test lint torture bench clean
 
 # One pip call brings everything, and it runs again only when pyproject.toml has changed.
 $(VENV)/.installed: pyproject.toml
@@ -21,6 +22,11 @@ test: $(VENV)/.installed
 torture: $(VENV)/.installed
 	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py tests/bench/test_resume.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo_to_predict.sh example
+
+# `make bench SIZE=tiny` only sees that they work; `make bench NAMES="deface recall"` runs some
+SIZE ?= full
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks $(NAMES) --size $(SIZE)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -53,7 +53,7 @@ def put(doc: Path, name: str, section: Section, packages: Sequence[str] = PACKAG
     text = _fenced(name, f"## {section.title}\n\n{told}\n\n{section.body.strip()}\n\n{where}")
     old = doc.read_text(encoding="utf-8") if doc.is_file() else "# What was measured\n"
     new = _replaced(old, name, text) or old.rstrip("\n") + "\n\n" + text + "\n"
-    rows = [match.groups() for match in _HEADLINE.finditer(new)]
+    rows = [match.groups() for head in _HEADS.finditer(new) for match in _HEADLINE.finditer(head[0])]
     summary = _fenced("summary", table(["", "measured", "target", ""], [[cell or "" for cell in row] for row in rows]))
     with_summary = _replaced(new, "summary", summary)
     if with_summary is None:
@@ -62,6 +62,8 @@ def put(doc: Path, name: str, section: Section, packages: Sequence[str] = PACKAG
     doc.write_text(with_summary, encoding="utf-8")
 
 
+_HEADS = re.compile(r"^<!-- measured: (?!summary)\S+ -->\n## .*\n\n(?:- \*\*.*\n)+", re.M)
+"""The beginning of a section, down to the first line that is no headline."""
 _HEADLINE = re.compile(
     r"^- \*\*(?P<name>.+?):\*\* (?P<value>.+?)(?:; target (?P<target>.+?))?(?:: (?P<met>(?:not )?met))?$", re.M
 )

@@ -19,7 +19,7 @@ def street_video(to: Path, seconds: float, size: str = "1280x720", which: int = 
     Returns:
         what it was made of, for the document.
     """
-    clip = _clips()[which % len(_clips())]
+    clip = clips()[which % len(clips())]
     width, height = size.split("x")
     scale = f"scale={width}:{height}:force_original_aspect_ratio=decrease,pad={width}:{height}:(ow-iw)/2:(oh-ih)/2"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", "-stream_loop", "-1", "-i", str(clip)]
@@ -29,7 +29,8 @@ def street_video(to: Path, seconds: float, size: str = "1280x720", which: int = 
     return clip.name
 
 
-def _clips() -> list[Path]:
+def clips() -> list[Path]:
+    """The real clips that are at hand."""
     assets = os.environ.get("CGTOOL_ASSETS")
     found = sorted((Path(assets) / "videos").glob("*.mp4")) if assets else []
     if found:

@@ -132,7 +132,10 @@ def _debug_line(function: Callable[..., Any]) -> str:
     """How to type a command with --debug, which stands before its name."""
     name = function.__name__.strip("_").replace("_", "-")
     group = function.__module__.rpartition(".")[2].partition("_")[0]
-    return f"cgtool --debug {f'{group} ' if group in ('bench', 'cache', 'import', 'weights') else ''}{name} ..."
+    if group not in ("bench", "cache", "import", "weights"):
+        return f"cgtool --debug {name} ..."
+    inner = " speed" if "bench_speed" in function.__module__ else ""
+    return f"cgtool --debug {group}{inner} {name} ..."
 
 
 def _abandon_stdout() -> None:

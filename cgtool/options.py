@@ -27,6 +27,7 @@ TYPES: dict[str, type] = {
     "jpeg_quality": int,
     "detector": str,
     "detector_size": int,
+    "detector_scale": float,
     "detector_backend": str,
     "scene_model": str,
     "scene_parents": str,
@@ -152,6 +153,7 @@ def anonymise_config(options: Mapping[str, Any]) -> AnonymiseConfig:
     detector = given(
         name="detector",
         size_px="detector_size",
+        scale="detector_scale",
         backend="detector_backend",
         nms_iou="nms",
         device="device",

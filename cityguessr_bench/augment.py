@@ -64,15 +64,15 @@ def look(clips: Tensor, numbers: Tensor) -> Tensor:
     """
     if clips.ndim != 5 or clips.dtype != torch.uint8 or numbers.shape != (len(clips), N_NUMBERS):
         raise ValueError(f"expected uint8 clips (B, T, 3, H, W) and numbers (B, {N_NUMBERS}), got {clips.shape}")
-    pixels = _crop(clips.float() / 255, numbers[:, :4])
+    pixels = _crop(clips.float().div_(255), numbers[:, :4])  # in place from here on: the values are of the batch's size
     brightness, contrast, gains, grey, mix, negative = (
         part.reshape(len(clips), 1, -1, 1, 1) for part in torch.split(numbers[:, 4:], [1, 1, 3, 1, 9, 1], dim=1)
     )
     mean = pixels.mean(dim=(1, 3, 4), keepdim=True)  # of each channel over the whole clip
-    pixels = ((pixels - mean) * contrast + mean * brightness) * gains
-    pixels = torch.lerp(pixels, pixels.mean(dim=2, keepdim=True), grey).clamp(0, 1)
+    pixels.sub_(mean).mul_(contrast).add_(mean * brightness).mul_(gains)
+    pixels.lerp_(pixels.mean(dim=2, keepdim=True), grey).clamp_(0, 1)
     pixels = torch.einsum("bij,btjhw->btihw", mix.reshape(-1, 3, 3), pixels)
-    return torch.lerp(pixels, 1 - pixels, negative)
+    return pixels.lerp_(1 - pixels, negative)
 
 
 def _crop(pixels: Tensor, crop: Tensor) -> Tensor:

@@ -2,24 +2,24 @@
 
 So a batch is a function of its step alone: it is the same with any number of processes or workers, and after a resume
 in the middle of an epoch. A loader of a whole run is a range of steps.
+
+Workers are threads. Reading, summing, copying and decoding all let go of Python's lock, and a thread reads clips to
+where the GPU takes them from; a worker process would have to send them, which took longer than to read them.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-
-from cityguessr_data.core.errors import CgtoolError
 
 from . import augment
 from .data import Places
@@ -29,10 +29,12 @@ from .run_config import DataConfig, SceneTarget
 
 _ORDER, _FRAMES, _AUGMENT, _SHUFFLE, _SCORED = range(5)
 """What a random number is for: no two purposes share their draws."""
+_AHEAD = 2
+"""Batches that each worker has read, or reads, before they are asked for."""
 
 
 class Batch(NamedTuple):
-    """B clips. A tuple of tensors, so that a loader can pin it."""
+    """B clips. A tuple of tensors, all moved to a device alike."""
 
     places: Tensor
     """(B,) int64, of the pack."""
@@ -125,7 +127,20 @@ def shuffled_labels(labels: npt.NDArray[np.int32], places: Places, seed: int) ->
     return shuffled
 
 
-class TrainingSteps(Dataset[Batch]):
+class Source(Protocol):
+    """Batches by their keys; several threads may read at once."""
+
+    def read(self, key: int, /, *, pin: bool = False) -> Batch:
+        """One batch.
+
+        Args:
+            pin: in page-locked memory, from which a GPU copies while it computes.
+        Raises:
+            InputError: a damaged shard.
+        """
+
+
+class TrainingSteps:
     """The batches of one process by step. A step's slice that would be empty holds the batch's first clip instead, for
     every process has to take part in every step; distributed.py gives it no weight."""
 
@@ -146,7 +161,8 @@ class TrainingSteps(Dataset[Batch]):
         self.rank, self.n_processes = rank, n_processes
         self.labels = shuffled_labels(pack.labels, order.places, order.seed) if shuffle_labels else pack.labels
 
-    def __getitem__(self, step: int) -> Batch:
+    def read(self, step: int, *, pin: bool = False) -> Batch:
+        """The batch of a step, counted from 0; see Source."""
         whole = self.order.of_step(step)
         mine = share(whole, self.rank, self.n_processes)
         places = mine if len(mine) else whole[:1]
@@ -157,10 +173,10 @@ class TrainingSteps(Dataset[Batch]):
         looks = np.zeros((len(places), 0), np.float32)
         if self.kind != "none":
             looks = np.stack([augment.draw(_rng(seed, _AUGMENT, epoch, int(p)), self.kind) for p in places])
-        return _batch(self.pack, self.labels, self.targets, places, chosen, looks)
+        return _batch(self.pack, self.labels, self.targets, places, chosen, looks, pin)
 
 
-class ScoringBatches(Dataset[Batch]):
+class ScoringBatches:
     """Clips in the order of their places, each with the frames of `scored_choice`."""
 
     def __init__(
@@ -179,56 +195,49 @@ class ScoringBatches(Dataset[Batch]):
     def __len__(self) -> int:
         return -(-len(self.places) // self.batch)
 
-    def __getitem__(self, number: int) -> Batch:
+    def read(self, number: int, *, pin: bool = False) -> Batch:
+        """One of `len` batches; see Source."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         places = self.places[number * self.batch : (number + 1) * self.batch]
         stored = self.pack.config.n_frames
         chosen = [scored_choice(stored, self.data, self.seed, int(place)) for place in places]
         looks = np.zeros((len(places), 0), np.float32)
-        return _batch(self.pack, self.labels, self.targets, places, chosen, looks)
+        return _batch(self.pack, self.labels, self.targets, places, chosen, looks, pin)
 
 
-def batches(dataset: Dataset[Batch], keys: Sequence[int], workers: int = 0, *, pin: bool = False) -> Iterator[Batch]:
-    """The batches of `keys`, in that order, read ahead by `workers` processes (0: in this one).
+def batches(
+    source: Source, keys: Iterable[int], workers: int = 0, *, pin: bool = False
+) -> Generator[Batch, None, None]:
+    """The batches of `keys`, in that order, read ahead by `workers` threads (0: by the caller, when asked).
 
     Args:
-        pin: into page-locked memory, from which a GPU copies while it computes.
+        pin: in page-locked memory, from which a GPU copies while it computes.
     Raises:
         InputError: a damaged shard.
     """
-    loader: DataLoader[Batch | CgtoolError] = DataLoader(
-        _Told(dataset),
-        batch_size=None,
-        sampler=keys,
-        num_workers=workers,
-        pin_memory=pin,
-        generator=torch.Generator(),  # else making an iterator draws from the global one
-        worker_init_fn=_deaf,
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-    )
-    for found in loader:
-        if isinstance(found, CgtoolError):
-            raise found
-        yield found
+    read = partial(source.read, pin=pin)
+    if not workers:
+        yield from map(read, keys)
+        return
+    device = torch.cuda.current_device() if pin else None
+    pool = ThreadPoolExecutor(workers, "cgtool-loader", partial(_use, device))
+    waiting: deque[Future[Batch]] = deque()
+    try:
+        for key in keys:
+            waiting.append(pool.submit(read, key))
+            if len(waiting) > _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-class _Told(Dataset[Batch | CgtoolError]):
-    """Hands an error of ours on as a value: raised in a worker, it would arrive as the text of its traceback."""
-
-    def __init__(self, dataset: Dataset[Batch]) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, key: int) -> Batch | CgtoolError:
-        try:
-            return self.dataset[key]
-        except CgtoolError as exc:
-            return exc
-
-
-def _deaf(_worker: int) -> None:
-    """Ctrl-C reaches a whole terminal; the main process decides when its workers end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _use(device: int | None) -> None:
+    """Page-locked memory belongs to a GPU: each thread asks for it at the caller's, not at the first."""
+    if device is not None:
+        torch.cuda.set_device(device)
 
 
 def _rng(seed: int, *key: int) -> np.random.Generator:
@@ -247,13 +256,16 @@ def _batch(
     places: Places,
     chosen: Sequence[npt.NDArray[np.int64]],
     looks: npt.NDArray[np.float32],
+    pin: bool,
 ) -> Batch:
-    clips = np.stack([pack.clip(int(place))[frames] for place, frames in zip(places, chosen, strict=True)])
-    return Batch(
-        torch.from_numpy(places.copy()),
-        torch.from_numpy(clips),
-        torch.from_numpy(labels[places].astype(np.int64)),
-        torch.from_numpy(pack.scene_soft[places]),
-        torch.from_numpy(targets[places]),
-        torch.from_numpy(looks),
-    )
+    clips = _room((len(places), len(chosen[0]), *pack.clip_shape[1:]), pack.dtype, pin)
+    for place, frames, into in zip(places, chosen, clips.numpy(), strict=True):
+        pack.read(int(place), frames, into)
+    numbers = (places.copy(), labels[places].astype(np.int64), pack.scene_soft[places], targets[places], looks)
+    at, *others = (torch.from_numpy(one).pin_memory() if pin else torch.from_numpy(one) for one in numbers)
+    return Batch(at, clips, *others)
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[np.generic], pin: bool) -> Tensor:
+    kind = torch.float16 if dtype == np.float16 else torch.uint8
+    return torch.empty(shape, dtype=kind, pin_memory=pin)

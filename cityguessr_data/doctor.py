@@ -36,7 +36,7 @@ class Finding:
 
 def examine(folder: Path = Path()) -> list[Finding]:
     """Look at everything a build needs. `folder` is where data would be written."""
-    findings = [_python(), *_packages(), _cv2_wheels(), _ytdlp_age(), _js_runtime(), _ffmpeg(), _cuda()]
+    findings = [_python(), *_packages(), _cv2_wheels(), _ytdlp_age(), _js_runtime(), _ffmpeg(), _cuda(), _openvino()]
     return [*findings, *_weights(), _disk("data", folder), _disk("weights cache", cache_folder())]
 
 
@@ -113,6 +113,14 @@ def _cuda() -> Finding:
     if torch.cuda.is_available():
         return Finding("GPU", "ok", torch.cuda.get_device_name(0), needed=False)
     return Finding("GPU", "warn", f"none; models run on {os.cpu_count()} CPU cores", needed=False)
+
+
+def _openvino() -> Finding:
+    try:
+        return Finding("openvino", "ok", metadata.version("openvino"), needed=False)
+    except metadata.PackageNotFoundError:
+        told = "not installed; on a processor models run in ONNX Runtime, and not in bf16"
+        return Finding("openvino", "warn", told, 'pip install "cgtool[openvino]"', needed=False)
 
 
 def _weights() -> Iterator[Finding]:

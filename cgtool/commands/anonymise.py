@@ -27,6 +27,13 @@ def anonymise(
     detector_size: Annotated[
         int | None, typer.Option(metavar="PX", help="Longer side of the detector's input. [1280]")
     ] = None,
+    detector_scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Times that size; 1.5 finds smaller faces at 2.25 times the cost. [1]",
+        ),
+    ] = None,
     detector_backend: Annotated[
         str | None,
         typer.Option(

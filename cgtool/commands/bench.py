@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from ..console import tell
-from . import bench_audit, bench_evaluate, bench_predict, bench_table, bench_train
+from . import (
+    bench_audit,
+    bench_evaluate,
+    bench_predict,
+    bench_speed,
+    bench_speed_build,
+    bench_table,
+    bench_train,
+)
 
 app = typer.Typer(help="Train, evaluate and use models that say where a video was filmed.", no_args_is_help=True)
 
@@ -43,3 +51,10 @@ app.command("audit")(bench_audit.audit)
 app.command("predict")(bench_predict.predict)
 app.command("table")(bench_table.table)
 app.command("leaderboard")(bench_table.leaderboard)
+
+speed = typer.Typer(
+    help="How fast building and training are here, beside what the machine can do.", no_args_is_help=True
+)
+speed.command("build")(bench_speed_build.build)
+speed.command("train")(bench_speed.train)
+app.add_typer(speed, name="speed")

@@ -32,7 +32,7 @@ def audit(
         str | None, typer.Option(help="Also train by these splits: clip,video,channel, or their names.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Of --splits: folder of the runs, shared with bench table.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Of --splits: processes that read clips.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Of --splits: threads that read clips.")] = None,
     format_: Annotated[
         str | None, typer.Option("--format", help="md, csv, latex or html; default: for the terminal.")
     ] = None,

@@ -36,7 +36,7 @@ def table(
     ] = None,
     compare: Annotated[list[Path] | None, typer.Option(help="Of table 1: another data set; repeatable.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read clips; default 4 for a GPU.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Threads that read clips; default 4 for a GPU.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what they would cost.")] = False,
     format_: Format = None,
     out: ToFile = None,

@@ -57,7 +57,7 @@ def pack(
 
     from ..bench_progress import PackProgress
 
-    settings = _settings(None, preset, config, set_)
+    settings = run_settings(None, preset, config, set_)
     if features is not None:
         settings = settings.changed({"data": {"features": features}}, "--features")
     encoder = _encoder(settings.data.features, device, precision)
@@ -91,7 +91,7 @@ def train(
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the settings as TOML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read clips; default 4 for a GPU.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Threads that read clips; default 4 for a GPU.")] = None,
     json_: Json = False,
 ) -> int:
     """Train a network on a data set.
@@ -101,7 +101,7 @@ def train(
     """
     from cityguessr_data.core.errors import DiskFullError, InputError
 
-    settings = _settings(model, preset, config, set_, ablation or ())
+    settings = run_settings(model, preset, config, set_, ablation or ())
     if show_config:
         from cityguessr_bench.config_text import to_toml
 
@@ -143,7 +143,7 @@ def _encoder(features: str, device: str, precision: str) -> ImageEncoder | None:
     return load_image_encoder(features, str(find_device(device)), precision)
 
 
-def _settings(
+def run_settings(
     model: str | None, preset: str, config: Path | None, set_: list[str] | None, ablations: Sequence[str] = ()
 ) -> RunConfig:
     """Preset and model, then ablations, then file, then --set. Where file and --model name a model, --model wins."""

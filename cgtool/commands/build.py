@@ -49,6 +49,14 @@ def build_dataset(
             rich_help_panel=PAPER,
         ),
     ] = None,
+    detector_scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Times that size; 1.5 finds smaller faces at 2.25 times the cost. [1]",
+            rich_help_panel=PAPER,
+        ),
+    ] = None,
     scene_model: Annotated[
         str | None,
         typer.Option(

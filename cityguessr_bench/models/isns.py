@@ -62,11 +62,13 @@ class SceneNetworks(nn.Module):
         """
         pixels = self.normalise(clips)
         share = shares(len(pixels), scenes).to(pixels)
+        known = share.cpu()  # the one wait for a GPU; to ask it for each network's clips would be three
         logits: dict[Level, Tensor] = {}
-        for weights, network in zip(share.T, self.networks.values(), strict=True):
-            rows = weights.nonzero().squeeze(1)
+        for weights, its_clips, network in zip(share.T, known.T, self.networks.values(), strict=True):
+            rows = its_clips.nonzero().squeeze(1)
             if not len(rows):
-                rows = torch.zeros(1, dtype=torch.long, device=weights.device)
+                rows = torch.zeros(1, dtype=torch.long)
+            rows = rows.to(weights.device, non_blocking=True)
             said = _say(network, pixels[rows])
             for level in LEVELS:
                 mine = said[level] * weights[rows, None]

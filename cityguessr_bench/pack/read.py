@@ -7,9 +7,9 @@ trained on.
 from __future__ import annotations
 
 import json
-import zlib
+import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.places365 import N_CATEGORIES, soft_label_365
@@ -25,15 +24,17 @@ from cityguessr_data.core.places365 import N_CATEGORIES, soft_label_365
 from ..classes import Classes
 from ..parquet import read_parquet
 from .layout import INDEX, VERSION, PackConfig, shard_name
+from .shard import EncodedShard, RawShard
 
 _HINT = "Pack the data set again: cgtool bench pack"
 _DAMAGED = "Delete that file, then run cgtool bench pack again, which makes it anew"
-_OPEN_SHARDS = 64
+_OPEN_SHARDS = 128
+"""More than a pack of JPEGs of the whole of CityGuessr68k has; an open file each, or its bytes where it is of JPEGs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """A finished pack. Make one with `open`; safe to send to the worker processes of a loader."""
+    """A finished pack. Make one with `open`; any number of threads may read it, and it can be sent to a process."""
 
     folder: Path
     name: str
@@ -49,6 +50,8 @@ class Pack:
     """(n_clips, 4) in the order of core.types.LEVELS."""
     clip_rule: dict[str, int] | None
     """How videos were cut: min_frames, max_frames and samples of a clip; None: not known, as of imported data."""
+    _open: OrderedDict[int, RawShard | EncodedShard] = field(default_factory=OrderedDict, init=False, repr=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -121,57 +124,63 @@ class Pack:
         labelled: npt.NDArray[np.bool_] = ~np.isnan(self.scene_soft[:, 0])
         return labelled
 
+    @property
+    def clip_shape(self) -> tuple[int, ...]:
+        """Of one clip: (T, 3, H, W); of a pack of features (T, D)."""
+        config = self.config
+        one = (config.feature_dim,) if config.format == "features" else (3, config.size_px, config.size_px)
+        return (config.n_frames, *one)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the clips: uint8; of features float16."""
+        return np.dtype(np.float16 if self.config.format == "features" else np.uint8)
+
     def clip(self, place: int) -> npt.NDArray[Any]:
         """The frames of one clip: uint8 (T, 3, H, W), red, green, blue; of a pack of features float16 (T, D).
 
         Raises:
             InputError: its bytes are not those that were written.
         """
-        shard, row, crc32 = self._where[place].tolist()
+        frames = np.empty(self.clip_shape, self.dtype)
+        self.read(place, np.arange(len(frames)), frames)
+        return frames
+
+    def read(self, place: int, chosen: npt.NDArray[np.int64], into: npt.NDArray[Any]) -> None:
+        """Write some frames of one clip where a batch has room for them; the sum is checked of the whole clip.
+
+        Args:
+            chosen: (n,) of its T frames.
+            into: (n, 3, H, W) or (n, D), contiguous, of `dtype`. What it then holds is not to be used after an error.
+        Raises:
+            InputError: its bytes are not those that were written.
+        """
+        shard, row, expected = self._where[place].tolist()
         name = shard_name(shard, self.config.format)
         try:
-            frames, raw = self._row(shard, row)
+            crc32 = self._shard(shard).read(row, chosen, into)
         except (OSError, ValueError, IndexError, pa.ArrowException) as exc:
             raise InputError(f"the shard {self.folder / name} is damaged: {exc}", _DAMAGED) from exc
-        if zlib.crc32(raw) != crc32:
+        if crc32 != expected:
             raise InputError(f"the shard {self.folder / name} is damaged: clip {self.clip_ids[place]}", _DAMAGED)
-        return frames
 
     @cached_property
     def _where(self) -> npt.NDArray[np.int64]:
         return np.stack([self.index[name].to_numpy().astype(np.int64) for name in ("shard", "row", "crc32")], axis=1)
 
-    @cached_property
-    def _open(self) -> OrderedDict[int, npt.NDArray[Any] | pa.ChunkedArray]:
-        return OrderedDict()
-
-    def _row(self, shard: int, row: int) -> tuple[npt.NDArray[Any], bytes | memoryview]:
-        """Frames or features, and the bytes that the sum is of."""
-        path = self.folder / shard_name(shard, self.config.format)
-        if shard not in self._open:
-            while len(self._open) >= _OPEN_SHARDS:
-                self._open.popitem(last=False)
-            self._open[shard] = np.load(path, mmap_mode="r") if path.suffix == ".npy" else pq.read_table(path)["frames"]
-        block = self._open[shard]
-        if isinstance(block, np.ndarray):
-            frames = np.array(block[row])
-            return frames, frames.data
-        encoded = block[row].as_py()
-        return np.stack([_decoded(jpeg) for jpeg in encoded]), b"".join(encoded)
+    def _shard(self, number: int) -> RawShard | EncodedShard:
+        with self._opening:
+            if number not in self._open:
+                while len(self._open) >= _OPEN_SHARDS:
+                    self._open.popitem(last=False)  # whoever reads it still holds it
+                path = self.folder / shard_name(number, self.config.format)
+                encoded = self.config.format == "jpeg"
+                self._open[number] = EncodedShard(path) if encoded else RawShard(path, self.clip_shape, self.dtype)
+            return self._open[number]
 
     def __getstate__(self) -> dict[str, object]:
         """Without open shards: each process opens its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "_open"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_open", "_opening")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-
-
-def _decoded(jpeg: bytes) -> npt.NDArray[np.uint8]:
-    import cv2
-
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError("a frame is no picture")
-    frame: npt.NDArray[np.uint8] = np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1))
-    return frame
+        self.__dict__.update(state, _open=OrderedDict(), _opening=threading.Lock())

@@ -27,6 +27,7 @@ from .interrupt import Interrupts
 from .log import Listener, MetricsLog
 from .optimiser import make_optimiser, rate
 from .setup import Job
+from .to_device import on_device
 from .watch import top1
 
 CHECKPOINT_EVERY_S = 600.0
@@ -78,7 +79,8 @@ class Trainer:
             self.scenes = scene_targets(job.pack, job.run.model_config.n_scenes, config.scene_target)
         self.read_every = READ_EVERY if self.device.type == "cuda" else 1
         self.text = None if job.text is None else job.text.to(self.device)
-        model, self.optimiser = accelerator.prepare(job.model, make_optimiser(job.model, config))
+        optimiser = make_optimiser(job.model, config, fused=self.device.type == "cuda")
+        model, self.optimiser = accelerator.prepare(job.model, optimiser)
         self.model: Any = torch.compile(model) if config.compile else model
         self.progress = self._take_up()
         self._saved: Progress | None = None
@@ -108,7 +110,11 @@ class Trainer:
         return self.progress.step == (self.progress.epochs + 1) * self.order.steps_per_epoch
 
     def batches(self) -> Iterator[Batch]:
-        """Every step that is left, this process's slices of them."""
+        """Every step that is left, this process's slices of them, on its device."""
+        return on_device(self.read_batches(), self.device)
+
+    def read_batches(self) -> Iterator[Batch]:
+        """The same as the loader has them."""
         job, a = self.job, self.accelerator
         steps = TrainingSteps(
             job.pack,
@@ -141,7 +147,7 @@ class Trainer:
     def _descend(self, batch: Batch, whole: Places) -> tuple[list[str], Tensor]:
         """One update of the weights; the names and values of the losses."""
         config, a = self.config, self.accelerator
-        clips, labels, scenes, scene_targets, looks = (t.to(self.device, non_blocking=True) for t in batch[1:])
+        _, clips, labels, scenes, scene_targets, looks = batch
         n_labelled = 0 if self.scenes is None else int((~np.isnan(self.scenes[whole, 0])).sum())
         mine = Slice.of(whole, n_labelled, a.process_index, a.num_processes)
         targets = Targets(
@@ -152,9 +158,8 @@ class Trainer:
         )
         scores = self.model(augment.look(clips, looks) if looks.shape[1] else clips, scenes)
         reduction = config.tla_reduction
-        parts = total_loss(
-            scores, targets, tla_reduction=reduction, scene_count=mine.scene_count, n_processes=a.num_processes
-        )
+        count = torch.full((), mine.scene_count, device=self.device)  # a number would be copied there, and waited for
+        parts = total_loss(scores, targets, tla_reduction=reduction, scene_count=count, n_processes=a.num_processes)
         parts = mine.weighted(parts, reduction)
         a.backward(parts.total)
         if config.grad_clip:

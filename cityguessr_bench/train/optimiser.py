@@ -10,16 +10,21 @@ from torch import nn
 from ..run_config import TrainConfig
 
 
-def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam as paper and released code have it, or AdamW, which does not pull biases and norms towards 0."""
+def make_optimiser(model: nn.Module, config: TrainConfig, *, fused: bool = False) -> torch.optim.Optimizer:
+    """Adam as paper and released code have it, or AdamW, which does not pull biases and norms towards 0.
+
+    Args:
+        fused: one kernel updates all weights. The same up to rounding; for a GPU, where the many small ones take time.
+    """
+    one_kernel = fused or None  # None, not False: torch chooses between its other two ways
     trained = [p for p in model.parameters() if p.requires_grad]
     if config.optimiser == "adam":
-        return torch.optim.Adam(trained, lr=config.lr)
+        return torch.optim.Adam(trained, lr=config.lr, fused=one_kernel)
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.AdamW(groups, lr=config.lr, fused=one_kernel)
 
 
 def rate(step: int, n_steps: int, config: TrainConfig) -> float:

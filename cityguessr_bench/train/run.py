@@ -39,7 +39,7 @@ class TrainRequest:
     resume: bool = False
     device: str = "auto"
     workers: int | None = None
-    """Processes that read clips ahead; None: 4 for a GPU, else 0."""
+    """Threads that read clips ahead; None: 4 for a GPU, else 0."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,9 +132,7 @@ def decode(
     decoded = 0
     size: tuple[int, int] | None = None
     fault = "the stream ends"
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        stream.thread_type = "AUTO"
+    with open_video(path) as (container, stream):
         stream.codec_context.thread_count = threads
         packets = container.demux(stream)
         while decoded < end:
@@ -172,6 +171,19 @@ class DecodeBreak(Exception):
         super().__init__(f"{fault} after {n_decoded} frames")
         self.n_decoded = n_decoded
         self.fault = fault
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container of `path` and its video stream, set to decode in threads.
+
+    Raises:
+        MediaError: no such container, or no video stream.
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        stream.thread_type = "AUTO"
+        yield container, stream
 
 
 def _open(path: Path) -> Any:

@@ -39,11 +39,14 @@ def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, thread
 def _serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ[VARIABLE] = str(threads)
+    import cv2  # after that
+
     try:
         compute: Compute = factory()
     except CgtoolError as exc:
         pipe.send(("unfit", (exc.message, exc.hint)))
         return
+    cv2.setNumThreads(threads)
     pipe.send(("ready", [remark for stage in compute.stages for remark in stage.remarks()]))
     while True:
         job: Job = pipe.recv()

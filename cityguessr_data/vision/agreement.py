@@ -61,7 +61,8 @@ def iou(first: Boxes, second: Boxes) -> npt.NDArray[np.float64]:
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = sides.clip(min=0).prod(axis=-1)
     areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (a, b)]
-    return shared / np.maximum(areas[0] + areas[1] - shared, 1e-9)
+    overlap: npt.NDArray[np.float64] = shared / np.maximum(areas[0] + areas[1] - shared, 1e-9)
+    return overlap
 
 
 def pairs(first: Boxes, second: Boxes) -> list[tuple[int, int]]:

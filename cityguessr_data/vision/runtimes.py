@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import torch
+    from onnxruntime import InferenceSession
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 Library = Literal["auto", "torch", "onnx", "openvino"]
@@ -102,14 +102,7 @@ def open_graph(
 
 class _OnnxRuntime:
     def __init__(self, graph: bytes | Path, device: str, threads: int) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores free
-        options.enable_mem_pattern = False  # a plan of memory for each frame size: 180 MB more at 720p, and not faster
-        options.log_severity_level = 3  # errors; they come as exceptions too
-        self._session = ort.InferenceSession(graph, options, providers=onnx_providers(device))
+        self._session = onnx_session(graph, device, threads)
         self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         self._fed = self._session.get_inputs()[0].name
 
@@ -144,13 +137,14 @@ class _OpenVino:
         return list(found.values())
 
 
-def onnx_providers(device: str) -> Sequence[str]:
-    """What ONNX Runtime is to run on, in the order of preference.
+def onnx_session(graph: bytes | Path, device: str, threads: int) -> InferenceSession:
+    """A session of ONNX Runtime, on CUDA where it has that.
 
     Args:
         device: auto, cpu or cuda.
     Raises:
         MachineError: cuda asked for, and this ONNX Runtime has none.
+        Exception: it cannot run the graph; its exceptions have no common class.
     """
     import onnxruntime as ort
 
@@ -158,4 +152,9 @@ def onnx_providers(device: str) -> Sequence[str]:
     if device == "cuda" and not has_cuda:
         raise MachineError("this ONNX Runtime has no CUDA", "Use --device auto or cpu, or install onnxruntime-gpu")
     first = ["CUDAExecutionProvider"] if has_cuda and device != "cpu" else []
-    return [*first, "CPUExecutionProvider"]
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores free
+    options.enable_mem_pattern = False  # a plan of memory for each frame size: 180 MB more at 720p, and not faster
+    options.log_severity_level = 3  # errors; they come as exceptions too
+    return ort.InferenceSession(graph, options, providers=[*first, "CPUExecutionProvider"])

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cityguessr_data.core.errors import InputError, WeightsError
+from cityguessr_data.core.errors import InputError, MachineError, WeightsError
 from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.core.places365 import N_CATEGORIES
 
 from . import weights
 from .folding import fold_batch_norms
 from .resnet_onnx import resnet_bytes
-from .runtimes import find_device, library_of, onnx_providers, open_graph, precision_of
+from .runtimes import find_device, library_of, onnx_session, open_graph, precision_of
 from .scene_input import RESNET_INPUT, OnnxScene, prepared, read_onnx_scene
 from .scene_scores import top1_of_logits
 
@@ -51,14 +51,23 @@ class TorchScenes:
 
     def classify(self, rgb: RGB) -> Top1:
         """See SceneClassifier."""
-        import torch
-
         if not len(rgb):
             return top1_of_logits(np.zeros((0, N_CATEGORIES)))
-        shown = torch.from_numpy(prepared(rgb, RESNET_INPUT)).to(self._device)
+        return top1_of_logits(self.logits(self.shown(rgb)))
+
+    def shown(self, rgb: RGB) -> npt.NDArray[np.float32]:
+        """What the network is shown of frames."""
+        return prepared(rgb, RESNET_INPUT)
+
+    def logits(self, shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The bare network: (B, 365)."""
+        import torch
+
+        on_device = torch.from_numpy(shown).to(self._device)
         with torch.inference_mode(), torch.autocast(self._device.type, self._half, enabled=self._half is not None):
-            logits = self._network(shown)
-        return top1_of_logits(logits.float().cpu().numpy())
+            logits = self._network(on_device)
+        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return found
 
 
 class GraphScenes:
@@ -74,7 +83,15 @@ class GraphScenes:
         """See SceneClassifier."""
         if not len(rgb):
             return top1_of_logits(np.zeros((0, N_CATEGORIES)))
-        return top1_of_logits(self._graph(prepared(rgb, RESNET_INPUT))[0])
+        return top1_of_logits(self.logits(self.shown(rgb)))
+
+    def shown(self, rgb: RGB) -> npt.NDArray[np.float32]:
+        """What the network is shown of frames."""
+        return prepared(rgb, RESNET_INPUT)
+
+    def logits(self, shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The bare network: (B, 365)."""
+        return self._graph(shown)[0]
 
 
 class OnnxScenes:
@@ -90,7 +107,11 @@ class OnnxScenes:
         """See SceneClassifier."""
         if not len(rgb):
             return top1_of_logits(np.zeros((0, N_CATEGORIES)))
-        return top1_of_logits(self.logits(prepared(rgb, self._spec.input)))
+        return top1_of_logits(self.logits(self.shown(rgb)))
+
+    def shown(self, rgb: RGB) -> npt.NDArray[np.float32]:
+        """What the network is shown of frames."""
+        return prepared(rgb, self._spec.input)
 
     def logits(self, shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The file's output (B, 365) for its input, which `prepared` makes."""
@@ -134,26 +155,22 @@ def load_onnx(path: Path, device: str, threads: int) -> OnnxScenes:
         WeightsError: it is no ONNX file, or not one that the JSON describes.
         MachineError: CUDA is asked for and this ONNX Runtime has none.
     """
-    import onnxruntime
-
     if threads < 1:
         raise ValueError(f"expected one thread or more, got {threads}")
     if not path.is_file():
         raise InputError(f"the scene model {path} is not there", "Give another path, resnet18, resnet50 or off")
     spec = read_onnx_scene(path)
-    providers = onnx_providers(device)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # errors; they come as exceptions too
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        session = onnx_session(path, device, threads)
+    except MachineError:
+        raise
     except Exception as exc:  # ONNX Runtime's errors have no common class
         raise _not_fit(path, f"ONNX Runtime cannot read it ({' '.join(str(exc).split())[:200]})") from exc
     size = spec.input.size_px
     trial = np.full((2, size, size, 3), 127, np.uint8)
     model = OnnxScenes(session, spec, _pair_sha256(path))
     try:
-        logits = model.logits(prepared(trial, spec.input))
+        logits = model.logits(model.shown(trial))
     except Exception as exc:
         raise _not_fit(path, f"it does not take the input its JSON tells ({' '.join(str(exc).split())[:200]})") from exc
     if logits.shape != (2, N_CATEGORIES):

@@ -73,6 +73,14 @@ class SceneClassifier(Protocol):
         """
         ...
 
+    def shown(self, rgb: RGB) -> npt.NDArray[np.float32]:
+        """What the network is shown of frames: resized, cropped, normalised."""
+        ...
+
+    def logits(self, shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The bare network: (B, 365)."""
+        ...
+
 
 def load_classifier(config: SceneConfig, threads: int = 1) -> SceneClassifier | None:
     """Load the model that `config` names; None where it is off.

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cityguessr_data.core.errors import WeightsError
+from cityguessr_data.core.errors import MachineError, WeightsError
+from cityguessr_data.core.threads import worker_threads
 
-from .runtimes import onnx_providers
+from .runtimes import onnx_session
 from .weights import find
 
 NAME = "text-ppocr"
@@ -46,17 +47,12 @@ class TextDetector:
     """
 
     def __init__(self, weights: Path | None = None, device: str = "auto") -> None:
-        import onnxruntime as ort
-        import torch
-
         path = weights or find(NAME)
-        providers = onnx_providers("cuda" if device.startswith("cuda") else device)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
-        options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=providers)
+            self._session = onnx_session(path, "cuda" if device.startswith("cuda") else device, worker_threads())
             (only,) = self._session.get_inputs()
+        except MachineError:
+            raise
         except Exception as exc:  # onnxruntime's own exceptions share no other base class
             why = " ".join(str(exc).split())[:160]
             raise WeightsError(

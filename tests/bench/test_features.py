@@ -156,7 +156,7 @@ def test_a_pack_holds_the_librarys_vector_of_every_frame(tmp_path: Path, encoder
         assert np.allclose(found, _theirs(encoder, "clip", frames), rtol=1e-3, atol=1e-4)
     shards = list((tmp_path / "features" / "shards").glob("*.npy"))
     assert len(shards) == 1 and np.load(shards[0]).nbytes == 24 * 4 * 6 * 2
-    batch = ScoringBatches(pack, np.array([3, 1]), feature_config(encoder).data, 7)[0]
+    batch = ScoringBatches(pack, np.array([3, 1]), feature_config(encoder).data, 7).read(0)
     assert batch.clips.dtype == torch.float16 and (batch.clips.numpy() == [pack.clip(3), pack.clip(1)]).all()
 
 

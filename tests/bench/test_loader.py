@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from cityguessr_bench.loader import (
 )
 from cityguessr_bench.pack.read import Pack
 from cityguessr_bench.pack.sampling import Pick
+from cityguessr_data.core.errors import InputError
 from tests.support_runs import make_small_pack, small_config
 
 EIGHT = small_config(data={"stored_frames": 8})
@@ -86,18 +89,64 @@ def test_workers_and_the_first_step_change_nothing(pack: Pack) -> None:
     assert not _equal(here[0], next(iter(batches(_steps(pack, seed=4), range(1)))))
 
 
+class Numbered:
+    """Batches that say which they are; the ninth cannot be read."""
+
+    def __init__(self) -> None:
+        self.read_by: dict[int, str] = {}
+        self.most = 0
+
+    def read(self, key: int, *, pin: bool = False) -> Batch:
+        self.read_by[key] = threading.current_thread().name
+        self.most = max(self.most, threading.active_count())
+        if key == 8:
+            raise InputError("the shard 8 is damaged", "Delete it")
+        return Batch(torch.tensor([key]), *(torch.zeros(0) for _ in range(5)))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_threads_read_ahead_in_order_and_end(workers: int) -> None:
+    before, source = threading.active_count(), Numbered()
+    found = batches(source, count(), workers)
+    seen = []
+    with pytest.raises(InputError, match=r"^the shard 8 is damaged\. Delete it$"):
+        for batch in found:
+            seen.append(int(batch.places))
+            assert len(source.read_by) <= len(seen) + 2 * workers  # no more wait in memory
+    assert seen == list(range(8))
+    assert threading.active_count() == before and source.most <= before + workers
+    names = {name.partition("_")[0] for name in source.read_by.values()}
+    assert names == ({"cgtool-loader"} if workers else {threading.current_thread().name})
+
+
+def test_threads_end_when_nobody_asks_for_more() -> None:
+    before, source = threading.active_count(), Numbered()
+    found = batches(source, range(5), 2)
+    assert int(next(found).places) == 0
+    found.close()
+    assert threading.active_count() == before and max(source.read_by) < 5
+
+
+def test_page_locked_memory_is_asked_for_at_the_callers_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: dict[str, int] = {}
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda at: used.setdefault(threading.current_thread().name, at))
+    assert len(list(batches(Numbered(), range(6), 2, pin=True))) == 6
+    assert 1 <= len(used) <= 2 and set(used.values()) == {3}
+
+
 def test_two_processes_have_what_one_has(pack: Pack) -> None:
     whole = _steps(pack)
     halves = [_steps(pack, rank, 2) for rank in range(2)]
     for step in range(6):
-        joined = Batch(*(torch.cat(parts) for parts in zip(*(half[step] for half in halves), strict=True)))
-        assert _equal(joined, whole[step])
+        joined = Batch(*(torch.cat(parts) for parts in zip(*(half.read(step) for half in halves), strict=True)))
+        assert _equal(joined, whole.read(step))
 
 
 def test_a_process_without_a_clip_still_takes_part(pack: Pack) -> None:
     steps = _steps(pack, rank=4, n_processes=5, batch=3)
     assert len(share(steps.order.of_step(0), 4, 5)) == 0
-    assert steps[0].places.tolist() == steps.order.of_step(0)[:1].tolist()
+    assert steps.read(0).places.tolist() == steps.order.of_step(0)[:1].tolist()
 
 
 def test_training_draws_a_frame_of_every_stretch_anew(pack: Pack) -> None:

@@ -192,7 +192,7 @@ def test_what_cannot_be_fitted(pack: Path, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(InputError, match=r"train\.epochs is 3, and the model prototypes is fitted in one pass"):
         train(TrainRequest(pack, tmp_path / "run", "v", several, device="cpu"))
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr("cityguessr_bench.pack.read.Pack.clip", lambda *_: np.full((4, 8), np.nan, np.float16))
+    monkeypatch.setattr("cityguessr_bench.pack.read.Pack.read", lambda *given: given[-1].fill(np.nan))
     with pytest.raises(StopError, match="a weight is no number"):
         train(TrainRequest(pack, tmp_path / "nan", "v", config, device="cpu"))
     assert last(tmp_path / "nan" / "checkpoints") is None

@@ -19,7 +19,7 @@ import torch
 from cityguessr_data.core.errors import ErrorClass, InputError, MachineError, VideoError, WeightsError
 from cityguessr_data.vision.retinaface import DetectorConfig, FaceDetector
 from cityguessr_data.vision.retinaface.net import RetinaFace
-from cityguessr_data.vision.retinaface.preprocess import NORMALISATIONS, as_network_input, shrink
+from cityguessr_data.vision.retinaface.preprocess import NORMALISATIONS, as_network_input, scaled
 from cityguessr_data.vision.retinaface.pypi_adapter import PypiDetector
 from tests.support_peers import RETINAFACE_PYTORCH, asset, peer_folder, peer_modules, published_resnet50, tiny_graph
 
@@ -62,6 +62,8 @@ def saved_network(path: Path, fill: float | None = None, head: str = "box_heads"
         {"device": "mps"},
         {"precision": "int8"},
         {"size_px": 16},
+        {"scale": 0.0},
+        {"scale": float("nan")},
         {"nms_iou": 0.0},
         {"keep_score": 1.0},
     ],
@@ -86,10 +88,12 @@ def test_each_backbone_sees_pixels_as_it_was_trained() -> None:
 
 
 def test_only_large_frames_are_scaled() -> None:
-    assert shrink(np.zeros((2, 1440, 2560, 3), np.uint8), 1280).shape == (2, 720, 1280, 3)
-    assert shrink(np.zeros((1, 1000, 10, 3), np.uint8), 500).shape == (1, 500, 5, 3)
+    assert scaled(np.zeros((2, 1440, 2560, 3), np.uint8), 1280).shape == (2, 720, 1280, 3)
+    assert scaled(np.zeros((1, 1000, 10, 3), np.uint8), 500).shape == (1, 500, 5, 3)
     small = np.zeros((1, 90, 160, 3), np.uint8)
-    assert shrink(small, 1280) is small
+    assert scaled(small, 1280) is small
+    assert scaled(small, 1280, 1.5).shape == (1, 135, 240, 3)
+    assert scaled(np.zeros((1, 1440, 2560, 3), np.uint8), 1280, 1.5).shape == (1, 1080, 1920, 3)
 
 
 @pytest.mark.parametrize(

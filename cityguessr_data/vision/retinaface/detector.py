@@ -36,6 +36,8 @@ class DetectorConfig:
     name: DetectorName = "resnet50"
     size_px: int = 1280
     """Longest side of the network's input: larger frames are scaled down to it, smaller ones are left as they are."""
+    scale: float = 1.0
+    """Size of that input as a multiple of what `size_px` leaves: 1.5 finds smaller faces, at 2.25 times the cost."""
     nms_iou: float = 0.3
     keep_score: float = 0.05
     """Every detection of this score and over is returned; which are blurred is decided later."""
@@ -58,6 +60,8 @@ class DetectorConfig:
                 raise InputError(f"detector {field} {getattr(self, field)!r} is unknown", f"Use one of {known}")
         if self.size_px < 32:
             raise InputError(f"detector size {self.size_px} px is too small", "Use 32 or more")
+        if not 0.1 <= self.scale <= 4:
+            raise InputError(f"a detector scale of {self.scale} makes no sense", "Use 0.1 to 4; 1 is the frame's size")
         if not 0 < self.nms_iou <= 1 or not 0 < self.keep_score < 1:
             message = f"NMS {self.nms_iou} and score {self.keep_score} must lie between 0 and 1"
             raise InputError(message, "The usual values are 0.3 and 0.05")
@@ -117,6 +121,7 @@ class FaceDetector:
             "precision": self.precision,
             "device": self.device,
             "size_px": self.config.size_px,
+            "scale": self.config.scale,
             "nms_iou": self.config.nms_iou,
             "keep_score": self.config.keep_score,
             "weights": self.weights.name,
@@ -142,10 +147,10 @@ class FaceDetector:
         import torch
 
         from .boxes import priors, select, to_frame
-        from .preprocess import shrink
+        from .preprocess import scaled
 
         height, width = rgb.shape[1:3]
-        small = shrink(rgb, self.config.size_px)
+        small = scaled(rgb, self.config.size_px, self.config.scale)
         in_height, in_width = small.shape[1:3]
         try:
             deltas, logits = self.forward(torch.from_numpy(np.require(small, requirements=["C", "W"])))

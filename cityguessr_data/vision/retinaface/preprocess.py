@@ -35,9 +35,11 @@ NORMALISATIONS: dict[Backbone, Normalisation] = {
 }
 
 
-def shrink(rgb: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
-    """Frames whose longer side is at most `size_px`: larger ones are scaled down by area averaging, others returned as
-    they are. No padding: the network takes any size.
+def scaled(rgb: npt.NDArray[np.uint8], size_px: int, scale: float = 1.0) -> npt.NDArray[np.uint8]:
+    """Frames at the size in which the network sees them: the longer side at most `size_px`, then `scale` times that.
+
+    Reduced by area averaging, enlarged by linear interpolation; the same array where nothing changes. No padding: the
+    network takes any size.
 
     Args:
         rgb: (B, H, W, 3) uint8.
@@ -45,11 +47,12 @@ def shrink(rgb: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
     import cv2
 
     height, width = rgb.shape[1:3]
-    scale = size_px / max(height, width)
-    if scale >= 1:
+    factor = min(1.0, size_px / max(height, width)) * scale
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    if size == (width, height):
         return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in rgb])
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(frame, size, interpolation=how) for frame in rgb])
 
 
 def as_network_input(rgb: torch.Tensor, normalisation: Normalisation) -> torch.Tensor:
