@@ -121,12 +121,16 @@ class Ours:
 
 
 def _compute(work: Work, backbone: Backbone, weights: Path, precision: Precision) -> Compute:
-    """The stages by make_compute, with scenes by the network that the reference has too."""
+    """The stages by make_compute, with scenes by the network that the reference has too; this process is a worker."""
+    from cityguessr_data.core.threads import worker_threads
+    from cityguessr_data.run.process import prepare_worker
+
+    prepare_worker(worker_threads())
     from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.media.download_config import DownloadConfig
     from cityguessr_data.pipeline import make_compute
     from cityguessr_data.run.compute import Compute
-    from cityguessr_data.stages.anonymise import AnonymiseConfig
+    from cityguessr_data.stages.anonymise import AnonymiseConfig, AnonymiseStage
     from cityguessr_data.stages.clip import ClipConfig
     from cityguessr_data.stages.label import LabelStage
     from cityguessr_data.vision.retinaface.detector import DetectorConfig
@@ -153,5 +157,6 @@ def _compute(work: Work, backbone: Backbone, weights: Path, precision: Precision
     stages = [random_scenes if isinstance(stage, LabelStage) else stage for stage in made.stages]
     compute = Compute(stages, made.writer)
     for stage in compute.stages:
-        stage.remarks()  # a worker asks too; the detector's first pass, which allocates, is among them
+        if isinstance(stage, AnonymiseStage) and stage.detector is not None:
+            stage.detector.detect(np.zeros((1, work.height, work.width, 3), np.uint8))  # the first pass allocates
     return compute

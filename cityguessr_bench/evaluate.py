@@ -8,10 +8,13 @@ over clips and over source videos (intervals.py) -> `Results`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from cityguessr_data.core.threads import n_cores
 from cityguessr_data.core.types import LEVELS, Level
 
 from .calibration import calibration
@@ -48,13 +51,20 @@ def evaluate(
     """
     predictions.checked(classes)
     truth = predictions.truth
-    top = {mode: top_k(predictions.log_probs, classes.parents, mode, max(classes.sizes.values())) for mode in MODES}
-    check_invariants(top, truth, classes.parents, TOP_K)
+    estimates = Estimates(predictions.video_ids)
+    with ThreadPoolExecutor(min(n_cores(), len(MODES))) as pool:  # sorting and drawing let go of the interpreter
+        try:
+            ranked = partial(top_k, predictions.log_probs, classes.parents, k=max(classes.sizes.values()))
+            top = dict(zip(MODES, pool.map(ranked, MODES), strict=True))
+            check_invariants(top, truth, classes.parents, TOP_K)
+            scored = partial(_mode_scores, predictions, classes, estimates=estimates)
+            modes = dict(zip(MODES, pool.map(scored, MODES, top.values()), strict=True))
+        except BaseException:
+            estimates.stop()
+            raise
     known_videos = [video_id for video_id in predictions.video_ids if video_id is not None]
     n_video_unknown = len(predictions) - len(known_videos)
     n_videos = None if n_video_unknown else len(set(known_videos))
-    estimates = Estimates(predictions.video_ids)
-    modes = {mode: _mode_scores(predictions, classes, mode, top[mode], estimates) for mode in MODES}
     by_found, by_rank = galleries(
         predictions,
         classes,

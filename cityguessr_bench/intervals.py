@@ -18,7 +18,7 @@ The paper gives no intervals; several of its ablation steps are smaller than the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -28,12 +28,18 @@ from cityguessr_data.stats.results import Interval
 
 N_RESAMPLES = 9_999
 _SEED = 0
-_MAX_DRAWN = 4_000_000  # counts held at once: 32 MB
+_MAX_DRAWN = 1_000_000  # counts held at once: 16 MB
 _NORMAL = NormalDist()
 Values = npt.NDArray[np.floating] | npt.NDArray[np.integer] | npt.NDArray[np.bool_]
+Check = Callable[[], object]
+"""Called again and again while resamples are drawn; what it raises ends that."""
 
 
-def over_clips(values: Values) -> Interval:
+def _go_on() -> None:
+    """The check of who waits for the end."""
+
+
+def over_clips(values: Values, check: Check = _go_on) -> Interval:
     """The mean of a value a clip, with its interval by drawing clips.
 
     For the difference of two sets of predictions of the same clips give the difference of their values, clip by clip:
@@ -48,10 +54,10 @@ def over_clips(values: Values) -> Interval:
         ValueError: no clips, or a value that is NaN or infinity.
     """
     sums = _checked(values)
-    return _of_equal(values, len(sums)) or _interval(sums, np.ones(len(sums)))
+    return _of_equal(values, len(sums)) or _interval(sums, np.ones(len(sums)), check)
 
 
-def over_videos(values: Values, video_ids: Sequence[str | None]) -> Interval:
+def over_videos(values: Values, video_ids: Sequence[str | None], check: Check = _go_on) -> Interval:
     """The mean of a value a clip, with its interval by drawing source videos with all their clips.
 
     Args:
@@ -70,7 +76,7 @@ def over_videos(values: Values, video_ids: Sequence[str | None]) -> Interval:
     number_of: dict[str | None, int] = {}
     video_of = np.array([number_of.setdefault(video_id, len(number_of)) for video_id in video_ids])
     return _of_equal(values, len(number_of)) or _interval(
-        np.bincount(video_of, weights=numbers).astype(np.float64), np.bincount(video_of).astype(np.float64)
+        np.bincount(video_of, weights=numbers).astype(np.float64), np.bincount(video_of).astype(np.float64), check
     )
 
 
@@ -83,7 +89,7 @@ def _of_equal(values: Values, n_units: int) -> Interval | None:
     return Interval(1.0, reach, 1.0) if array[0] else Interval(0.0, 0.0, 1 - reach)
 
 
-def _interval(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> Interval:
+def _interval(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], check: Check) -> Interval:
     """Of sum(sums) / sum(sizes), by drawing units (clips or videos) with their sum and their size."""
     value, n_units = float(sums.sum() / sizes.sum()), len(sums)
     if n_units < 2:
@@ -94,8 +100,10 @@ def _interval(sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> 
     step = max(1, _MAX_DRAWN // len(counts))
     means = []
     for done in range(0, N_RESAMPLES, step):
-        drawn = rng.multinomial(n_units, counts / n_units, size=min(step, N_RESAMPLES - done))
-        means.append((drawn @ kinds[0]) / (drawn @ kinds[1]))
+        check()
+        drawn = rng.multinomial(n_units, counts / n_units, size=min(step, N_RESAMPLES - done)).astype(np.float64)
+        # Not by @: BLAS would start threads for it, which wait busily and take the cores from the other estimates
+        means.append(np.einsum("dk,k->d", drawn, kinds[0]) / np.einsum("dk,k->d", drawn, kinds[1]))
     tail = _tail(n_units)
     low, high = np.quantile(np.concatenate(means), [tail, 1 - tail]).tolist()
     return Interval(value, min(low, value), max(high, value))

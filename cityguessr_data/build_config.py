@@ -31,8 +31,8 @@ class BuildConfig:
     keep_clips: bool = False
     """Also write each clip as a video file into the cache."""
     jpeg_quality: int = 95
-    workers: int = 1
-    """Processes that decode, detect and label."""
+    workers: int | None = None
+    """Processes that decode, detect and label; None: as many as run/local.py says."""
     retry_failed: bool = False
     """Try videos again that failed and may come back."""
 
@@ -40,7 +40,7 @@ class BuildConfig:
         _check_apart(self.out, self.download.cache)
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
 
 

@@ -111,7 +111,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
                 _check_cache(config, result.todo)
                 fetch = DownloadStage(downloader, listener.fetching).fetch
                 factory = partial(make_compute, config, models.detector)
-                executor = LocalExecutor(config.workers)
+                executor = LocalExecutor(config.workers, config.anonymise.detector.device)
                 run_items(store, result.todo.missing, executor, fetch, factory, listener, result.report)
             result.exit_code = exit_code(result.report, result.todo.retryable)
         except StopError as exc:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from cityguessr_data.build_record import task_fingerprint
 from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.fingerprint import fingerprint
 from cityguessr_data.core.sources import group_tasks
-from cityguessr_data.core.types import Place, SourceRow
+from cityguessr_data.core.types import Place, SourceRow, VideoTask
 from cityguessr_data.planning import check_ids, known_videos, link_id
 
 PLACE = Place("Tokyo", "Tokyo", "Japan", "Asia")
@@ -46,3 +53,17 @@ def test_a_local_file_cannot_pass_for_a_video_of_a_site() -> None:
 def test_stand_ins_for_links_are_safe_and_differ() -> None:
     assert link_id("https://a/?x=1") != link_id("https://a/?x=2")
     assert link_id("https://a/?x=1").startswith("link_")
+
+
+@pytest.mark.parametrize("size", [0, 1, 262_144, 300_000, 600_000])
+def test_a_local_file_counts_by_its_name_its_size_and_its_ends(tmp_path: Path, size: int) -> None:
+    content = bytearray(np.random.default_rng(size).bytes(size))
+    film = tmp_path / "film.mp4"
+    film.write_bytes(content)
+    task = VideoTask("v", str(film), (row(2, str(film)),))
+    ends = hashlib.sha256(content[:262_144] + content[max(0, size - 262_144) :]).hexdigest()
+    asked = [{"a": 1}, "v", ["film.mp4", size, ends], [replace(task.rows[0], line=0, url="")]]
+    assert task_fingerprint({"a": 1}, task) == fingerprint(asked)
+    for place in {0, size - 1} if size else ():
+        film.write_bytes(bytes([*content[:place], content[place] ^ 1, *content[place + 1 :]]))
+        assert task_fingerprint({"a": 1}, task) != fingerprint(asked)

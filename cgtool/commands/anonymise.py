@@ -49,7 +49,7 @@ def anonymise(
         ),
     ] = None,
     jpeg_quality: Annotated[int | None, typer.Option(help="Of the copies, 1 to 100. [95]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read and detect. [1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read and detect. [one a core]")] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the detector runs. [auto]")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:

@@ -33,7 +33,7 @@ def build(
     blur: Annotated[str | None, typer.Option(metavar="paper|strict", help="As for a build. [paper]")] = None,
     clip_frames: Annotated[str | None, typer.Option(metavar="LOW-HIGH", help="Frames of a clip. [800-900]")] = None,
     samples: Annotated[int | None, typer.Option(help="Frames kept of a clip. [100]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes, as for a build. [1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes, as for a build. [one a core]")] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Clips that every worker does in the measured stretch.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each thing is measured; the median is told.")] = 5,

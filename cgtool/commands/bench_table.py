@@ -57,7 +57,7 @@ def table(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             "a table is made by one process",
-            "Train its runs by torchrun -m cgtool bench train, into the folders that --dry-run --json names",
+            "Train its runs by torchrun -m cgtool -- bench train, into the folders that --dry-run --json names",
         )
     request = _request(number, data, runs, split, preset, seeds, row or [], set_ or [], device, workers)
     if dry_run:

@@ -97,7 +97,7 @@ def train(
     """Train a network on a data set.
 
     A split of folds (NAME-fold0, NAME-fold1, ...) trains one run each, in RUN/fold0, RUN/fold1, ... On several GPUs:
-    torchrun --nproc_per_node N -m cgtool bench train ...
+    torchrun --nproc_per_node N -m cgtool -- bench train ...
     """
     from cityguessr_data.core.errors import DiskFullError, InputError
 

@@ -92,7 +92,7 @@ def build_dataset(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that decode and detect. [1]", rich_help_panel=SPEED)
+        int | None, typer.Option(help="Processes that decode and detect. [one a core]", rich_help_panel=SPEED)
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]", rich_help_panel=SPEED)

@@ -24,7 +24,7 @@ def label_scenes(
     scene_parents: Annotated[
         str | None, typer.Option(metavar="split|first", help="How a category of several classes counts. [split]")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read and label. [1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read and label. [one a core]")] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs. [auto]")] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What the model computes in. [auto: fp32]")

@@ -32,13 +32,13 @@ class AnonymiseRun:
     out: Path
     anonymise: AnonymiseConfig = AnonymiseConfig()
     jpeg_quality: int = 95
-    workers: int = 1
+    workers: int | None = None
     """Processes that read, detect and blur."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
 
 

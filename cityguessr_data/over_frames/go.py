@@ -44,7 +44,7 @@ def run_over(
     factory: ComputeFactory,
     listener: Listener,
     result: StageResult,
-    workers: int,
+    workers: int | None,
 ) -> None:
     """Run `items` and commit every unit as it is finished; `result` says how it went, however it ends.
 

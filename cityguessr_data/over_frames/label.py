@@ -35,12 +35,12 @@ class LabelRun:
 
     out: Path
     scenes: SceneConfig = SceneConfig()
-    workers: int = 1
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.scenes.model == "off":
             raise InputError("--scene-model off labels nothing", "Give resnet18, resnet50 or a FILE.onnx")
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
 
 

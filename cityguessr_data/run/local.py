@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import multiprocessing
+import os
 import queue
 import signal
 import threading
@@ -33,13 +34,38 @@ _AHEAD = 4
 """Fetched videos that may wait for a worker."""
 
 
-class LocalExecutor:
-    """`workers` processes on this machine, each with its share of the cores."""
+_WORKER_BYTES = 2 << 30
+"""What a worker may come to hold, with sources of 4K (docs/benchmarks.md)."""
+_ON_A_GPU = 4
+"""Workers where there is a GPU: each holds the models there once more."""
 
-    def __init__(self, workers: int = 1) -> None:
-        if workers < 1:
+
+def usual_workers(device: str = "auto") -> int:
+    """How many processes to use where nobody said: one a core, as far as there are 2 GiB of memory for each.
+
+    Small networks share a core's work badly: two workers of one thread do more than one of two. With a GPU, four at
+    most, which is a guess and not measured.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        memory = _WORKER_BYTES
+    most: int = max(1, min(n_cores(), memory // _WORKER_BYTES))
+    has_gpu = device != "cpu" and Path("/dev/nvidia0").exists()
+    return min(most, _ON_A_GPU) if has_gpu else most
+
+
+class LocalExecutor:
+    """Worker processes on this machine, each with its share of the cores; no more of them than there are videos.
+
+    Args:
+        workers: how many; None: `usual_workers`.
+    """
+
+    def __init__(self, workers: int | None = None, device: str = "auto") -> None:
+        if workers is not None and workers < 1:
             raise ValueError(f"expected at least one worker, got {workers}")
-        self.workers = workers
+        self.workers = usual_workers(device) if workers is None else workers
 
     def run(
         self,
@@ -52,7 +78,7 @@ class LocalExecutor:
     ) -> None:
         """See Executor.run."""
         fetcher = _Fetcher(items, fetch)
-        crew = _Crew(factory, self.workers, listener)
+        crew = _Crew(factory, max(1, min(self.workers, len(items))), listener)
         waiting: deque[Fetched] = deque()
         try:
             while not fetcher.finished or waiting or crew.busy:

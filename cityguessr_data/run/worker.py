@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CgtoolError, StopError
-from ..core.threads import VARIABLE
 from ..core.types import LocalVideo, VideoTask
 from .compute import Compute
 from .executor import ComputeFactory
+from .process import prepare_worker
 
 Job = tuple[VideoTask, LocalVideo, Path, str]
 """What comes down the pipe: task, source, staging folder, fingerprint."""
@@ -38,15 +38,12 @@ def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, thread
 
 def _serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ[VARIABLE] = str(threads)
-    import cv2  # after that
-
+    prepare_worker(threads)
     try:
         compute: Compute = factory()
     except CgtoolError as exc:
         pipe.send(("unfit", (exc.message, exc.hint)))
         return
-    cv2.setNumThreads(threads)
     pipe.send(("ready", [remark for stage in compute.stages for remark in stage.remarks()]))
     while True:
         job: Job = pipe.recv()

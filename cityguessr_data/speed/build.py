@@ -22,6 +22,7 @@ from ..media.download_config import DownloadConfig
 from ..pipeline import BuildResult, build
 from ..run.compute import Failed, Staged
 from ..run.executor import Fetched, Postponed
+from ..run.local import usual_workers
 from .stages import Limits, clips_of, measure_limits
 
 CLIPS = 3
@@ -118,12 +119,12 @@ def measure_build(config: SpeedConfig, say: Callable[[str], None] = lambda _: No
     say(f"bare stages, {rounds}")
     limits = measure_limits(config.build, config.video, config.rounds)
     with tempfile.TemporaryDirectory(prefix="cgtool-speed-") as scratch:
-        workers = config.build.workers
+        workers = config.build.workers or usual_workers(config.build.anonymise.detector.device)
         n_small, n_large = workers, workers * (1 + config.clips)
         results: list[BuildResult] = []
 
         def run(n_clips: int) -> Callable[[], None]:
-            spans = _Spans(in_video, limits.n_frames, index.info.fps)
+            spans = _Spans(in_video, limits.n_frames, index.info.fps, workers)
             sources = _sources(Path(scratch) / f"{n_clips}", config, n_clips, spans)
             return lambda: results.append(_build_once(config.build, sources, Path(scratch) / "out"))
 
@@ -141,6 +142,7 @@ class _Spans:
     n_frames: int
     """Of a clip."""
     fps: float
+    n_workers: int
 
     def end_s(self, n_clips: int) -> float:
         """A quarter of a frame before the first one that is not wanted."""
@@ -150,7 +152,7 @@ class _Spans:
 def _sources(folder: Path, config: SpeedConfig, n_clips: int, spans: _Spans) -> Path:
     """A sources table of so many clips, shared evenly by the workers."""
     folder.mkdir()
-    n_videos = min(config.build.workers, n_clips)
+    n_videos = min(spans.n_workers, n_clips)
     lines = ["url,city,video_id,start_s,end_s"]
     number = 0
     for video in range(n_videos):

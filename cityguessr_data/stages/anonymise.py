@@ -61,26 +61,28 @@ class AnonymiseStage:
     def __init__(self, config: AnonymiseConfig, weights: Path) -> None:
         self.config = config
         self.weights = weights
-        self._detector: Detector | None = None
+        self.detector: Detector | None = None
+        """Loaded by `open`."""
 
     def open(self) -> None:
         """Load the detector."""
-        self._detector = FACE.load_detector_factory()(self.config.detector, self.weights)
+        self.detector = FACE.load_detector_factory()(self.config.detector, self.weights)
 
     def remarks(self) -> Sequence[str]:
         """One line where the detector is slow on this machine, with a measured estimate."""
-        assert self._detector is not None, "open() comes first"
-        if self._detector.device == "cuda":
+        assert self.detector is not None, "open() comes first"
+        name = self.config.detector.name
+        if self.detector.device == "cuda" or name != "resnet50":
             return ()
         frame = np.zeros((1, 720, 1280, 3), np.uint8)
-        self._detector.detect(frame)  # the first pass allocates
+        self.detector.detect(frame)  # the first pass allocates
         passes = []
         for _ in range(3):
             start = time.perf_counter()
-            self._detector.detect(frame)
+            self.detector.detect(frame)
             passes.append(time.perf_counter() - start)
-        seconds, name = min(passes), self.config.detector.name
-        if seconds < _SLOW_S or name != "resnet50":
+        seconds = min(passes)
+        if seconds < _SLOW_S:
             return ()
         return (
             f"{name} on this CPU takes about {seconds:.1f} s a frame of 1280x720, "
@@ -107,9 +109,9 @@ class AnonymiseStage:
 
     def _detected(self, frames: Iterator[SampledFrame]) -> Iterator[tuple[SampledFrame, tuple[Face, ...]]]:
         """Every frame with its faces."""
-        assert self._detector is not None, "open() comes first"
-        for batch in batched(frames, self._detector.batch):
-            for frame, found in zip(batch, self._detector.detect(stacked(batch)), strict=True):
+        assert self.detector is not None, "open() comes first"
+        for batch in batched(frames, self.detector.batch):
+            for frame, found in zip(batch, self.detector.detect(stacked(batch)), strict=True):
                 boxes, scores = found.boxes.tolist(), found.scores.tolist()
                 yield (
                     frame,

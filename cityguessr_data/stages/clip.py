@@ -67,6 +67,10 @@ def timed(clip: Clip, index: VideoIndex) -> Clip:
     return replace(clip, start_s=index.time_of(clip.start_frame), end_s=index.time_of(clip.end_frame))
 
 
+_MOST_THREADS = 8
+"""Of a decoder: each holds frames, 25 MB of 4K. It gets half of the worker's share: the networks keep the rest busy."""
+
+
 class ClipStage:
     """LocalVideo -> SampledFrame, clip after clip.
 
@@ -147,7 +151,8 @@ class ClipStage:
             for position, offset in enumerate(sample_offsets(clip.n_frames, self.config.samples))
         }
         seen = 0
-        for frame in decode(path, places, clips[-1].end_frame, index, worker_threads()):
+        threads = min(_MOST_THREADS, max(1, worker_threads() // 2))
+        for frame in decode(path, places, clips[-1].end_frame, index, threads):
             job.tick("decode", frame.index + 1 - seen)
             seen = frame.index + 1
             clip, position = places[frame.index]

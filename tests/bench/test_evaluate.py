@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import CancelledError
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +16,11 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, top_
 from cityguessr_bench.estimates import Estimates
 from cityguessr_bench.evaluate import evaluate
 from cityguessr_bench.hierarchy import MODES, Mode, top_k
+from cityguessr_bench.intervals import Check, over_clips
 from cityguessr_bench.invariants import check_invariants
 from cityguessr_bench.probabilities import probabilities
 from cityguessr_bench.results import Results
+from cityguessr_bench.results_json import to_json
 from cityguessr_data.core.types import LEVELS, Level
 from tests.support_predictions import SIZES, random_classes, random_predictions, ranked_by_hand, shares_by_hand
 
@@ -171,3 +175,58 @@ def test_equal_values_of_other_clips_are_another_estimate() -> None:
     assert estimates.of(values, one).low_videos is None
     assert estimates.of(values, several).low_videos is not None
     assert estimates.of(values, several) is estimates.of(values, several)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for n_threads in (1, 4):
+        monkeypatch.setattr("cityguessr_bench.evaluate.n_cores", lambda n=n_threads: n)
+        found.append(to_json(evaluate(PREDICTIONS, CLASSES)))
+    assert found[0] == found[1]
+
+
+def test_who_asks_second_waits_for_who_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates, values = Estimates(["a", "b", "c"]), np.array([True, False, True])
+    found, counted = [], []
+    second = threading.Thread(target=lambda: found.append(estimates.of(values)))
+
+    def counts(used: npt.NDArray[np.bool_], check: Check) -> object:
+        counted.append(used)
+        if len(counted) == 1:
+            second.start()  # asks while the first is counting
+            second.join(0.2)
+        return over_clips(used, check)
+
+    monkeypatch.setattr("cityguessr_bench.estimates.over_clips", counts)
+    found.append(estimates.of(values))
+    second.join()
+    assert len(counted) == 1
+    assert found[0] is found[1]
+
+
+def test_a_fault_reaches_everyone_who_asks() -> None:
+    estimates, values = Estimates(["a", "b"]), np.array([0.5, np.nan])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="finite"):
+            estimates.of(values)
+
+
+def test_what_is_stopped_is_not_counted_to_its_end() -> None:
+    estimates = Estimates(["a", "b", "c"])
+    estimates.stop()
+    for values in (np.array([0.1, 0.2, 0.4]), np.array([True, False, True])):
+        with pytest.raises(CancelledError):
+            estimates.of(values)
+
+
+def test_one_mode_that_fails_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Estimates] = []
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cityguessr_bench.evaluate.calibration", fails)
+    monkeypatch.setattr(Estimates, "stop", lambda self: stopped.append(self))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(PREDICTIONS, CLASSES)
+    assert len(stopped) == 1

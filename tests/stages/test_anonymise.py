@@ -61,7 +61,7 @@ def run(answers: list[Any], config: AnonymiseConfig, per_clip: int = 100) -> lis
 
 def run_in(answers: list[Any], config: AnonymiseConfig, per_clip: int, batch: int) -> list[AnonymisedFrame]:
     stage = AnonymiseStage(config, Path("none"))
-    stage._detector = detector = Scripted(answers, batch)
+    stage.detector = detector = Scripted(answers, batch)
     job = VideoJob(VideoTask("v", "u", ()), LocalVideo(Path("x"), "u", ""), Path("s"), lambda _stage, _n: None)
     out = list(stage.run(job, frames(len(answers), per_clip)))
     assert [f.frame_index for f in out] == list(range(len(answers)))

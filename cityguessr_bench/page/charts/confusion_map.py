@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cityguessr_data.core.types import LEVELS, Level
-from cityguessr_data.stats.page.blocks import Key
+from cityguessr_data.stats.page.blocks import Key, Spec
 from cityguessr_data.stats.page.theme import colour
 from cityguessr_data.stats.page.words import place
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEYS = (Key("Right", "accent"), Key("Wrong", "few"))
 MAX_CELLS = 4_000
 """Of a level; the fullest are drawn."""
+_CELLS = "cells"
 _NAMED = 24
 _LETTER_PX = 6.9
 _LINE_PX = 11
@@ -59,15 +60,11 @@ def order(classes: Classes, level: Level) -> list[int]:
     return sorted(range(len(paths)), key=lambda label: ([place(part) for part in reversed(paths[label])], label))
 
 
-def confusion_map(found: Sequence[Cell], classes: Classes, level: Level) -> alt.LayerChart:
-    """Cells by share of the true class: right ones teal, wrong ones orange."""
-    import altair as alt
-
-    ordered = order(classes, level)
-    at = {label: i for i, label in enumerate(ordered)}
-    n_classes = len(ordered)
-    names = [place(classes.names[level][label], 40) for label in range(n_classes)]
-    rows = [
+def rows(found: Sequence[Cell], classes: Classes, level: Level) -> list[dict[str, Any]]:
+    """What the map draws: one row a cell, the fullest `MAX_CELLS`."""
+    at = {label: i for i, label in enumerate(order(classes, level))}
+    names = [place(name, 40) for name in classes.names[level]]
+    return [
         {
             "t": at[cell.truth],
             "p": at[cell.predicted],
@@ -79,6 +76,22 @@ def confusion_map(found: Sequence[Cell], classes: Classes, level: Level) -> alt.
         }
         for cell in found[:MAX_CELLS]
     ]
+
+
+def filled(spec: Spec, drawn: Sequence[dict[str, Any]]) -> Spec:
+    """The specification of a map with its rows inside. Altair would look at each of thousands, several times."""
+    layers = [
+        {**one, "data": {"values": drawn}} if one.get("data") == {"name": _CELLS} else one for one in spec["layer"]
+    ]
+    return {**spec, "layer": layers}
+
+
+def confusion_map(classes: Classes, level: Level) -> alt.LayerChart:
+    """Cells by share of the true class: right ones teal, wrong ones orange. Their rows come by `filled`."""
+    import altair as alt
+
+    ordered = order(classes, level)
+    n_classes = len(ordered)
     groups = _groups(classes, level, ordered)
     room_px = 14 + _LETTER_PX * max(len(label) for label, _, _ in groups)
     blank = {"labels": False, "ticks": False, "domain": False, "grid": False, "titlePadding": room_px}
@@ -86,7 +99,7 @@ def confusion_map(found: Sequence[Cell], classes: Classes, level: Level) -> alt.
     x: Any = alt.X("p:Q", title="Predicted").scale(domain=domain, nice=False).axis(**blank)
     y: Any = alt.Y("t:Q", title="True").scale(domain=domain, nice=False, reverse=True).axis(**blank)
     base = (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(alt.NamedData(name=_CELLS))
         .transform_calculate(p1="datum.p + 1", t1="datum.t + 1")
         .encode(
             x,

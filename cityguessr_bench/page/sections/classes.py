@@ -9,7 +9,8 @@ from cityguessr_data.stats.page.words import DASH, ONE_OF, many, percent, search
 
 from ...classes import Classes
 from ...results import SHOWN_FIRST, Results
-from ..charts.confusion_map import KEYS, MAX_CELLS, Cell, cells, confusion_map
+from ..charts.confusion_map import KEYS, MAX_CELLS, Cell, cells, confusion_map, filled
+from ..charts.confusion_map import rows as drawn_rows
 from ..show import level_select, name, where
 
 _MAX_PAIRS = 100
@@ -79,21 +80,20 @@ def _map(results: Results, classes: Classes, found: dict[Level, list[Cell]]) -> 
         if wrong is not None:
             pair = f"{name(results, level, wrong.truth)} taken for {name(results, level, wrong.predicted)}"
             said = f"Most often: {pair}, {many(wrong.n, 'clip', 'clips')}."
-        spec = page_spec(
-            confusion_map(found[level], classes, level), f"Confusion of {ONE_OF[level]}. {said}", "container"
-        )
-        charts.append(Chart(f"confusion-{level}", spec, "square", level=level))
+        spec = page_spec(confusion_map(classes, level), f"Confusion of {ONE_OF[level]}. {said}", "container")
+        drawn = drawn_rows(found[level], classes, level)
+        charts.append(Chart(f"confusion-{level}", filled(spec, drawn), "square", level=level))
     cut = [level for level in LEVELS if len(found[level]) > MAX_CELLS]
     of = " and ".join(f"the {len(found[level]):,} of level {level}" for level in cut)
     facts = f"The {MAX_CELLS:,} fullest cells are drawn of {of}." if cut else ""
-    rows = tuple(_row(results, level, cell) for level in LEVELS for cell in found[level][:_MAX_PAIRS])
+    fullest = tuple(_row(results, level, cell) for level in LEVELS for cell in found[level][:_MAX_PAIRS])
     columns = (("True", False), ("Predicted", False), ("Clips", True), ("Of the true class", True))
     return Plot(
         "Confusion map",
         "Rows are true classes, columns what they were taken for; the stronger a colour, the larger the share of the "
         "row. Classes stand by continent, country and name: confusion of neighbours lies near the diagonal.",
         tuple(charts),
-        Table("Fullest cells", columns, rows, f"At most {_MAX_PAIRS} a level."),
+        Table("Fullest cells", columns, fullest, f"At most {_MAX_PAIRS} a level."),
         facts=facts,
         selects=(level_select(results),),
         legend=KEYS,
