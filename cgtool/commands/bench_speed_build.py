@@ -68,7 +68,9 @@ def _build(video: Path | None, flags: dict[str, Any], clips: int, rounds: int, a
             footage = Path(scratch) / compose_demo_videos(Path(scratch), streets=0)[0][0]
         config = build_config(footage, Path(scratch) / "out", flags, None)
         try:
-            found = measure_build(SpeedConfig(config, footage, clips, rounds), lambda line: say(f"note: {line}"))
+            (found,) = measure_build(
+                SpeedConfig(config, footage, clips, rounds), lambda line: say(f"note: {line}")
+            ).values()
         except KeyboardInterrupt:
             raise KeyboardInterrupt("Nothing was kept: run it again") from None
     if as_json:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..build_config import BuildConfig
@@ -23,7 +24,7 @@ from ..pipeline import BuildResult, build
 from ..run.compute import Failed, Staged
 from ..run.executor import Fetched, Postponed
 from ..run.local import usual_workers
-from .stages import Limits, clips_of, measure_limits
+from .stages import BareStages, Limits, clips_of
 
 CLIPS = 3
 """Clips more that every worker does in the larger build."""
@@ -105,33 +106,48 @@ class _Quiet:
     def said(self, message: str) -> None: ...
 
 
-def measure_build(config: SpeedConfig, say: Callable[[str], None] = lambda _: None) -> BuildSpeed:
-    """Measure the bare stages, then the build.
+def measure_build(
+    config: SpeedConfig, say: Callable[[str], None] = lambda _: None, workers: Sequence[int] = ()
+) -> dict[int, BuildSpeed]:
+    """Measure the bare stages and the build, in turns.
 
+    Args:
+        workers: numbers of processes to build with; empty: those of the config.
+    Returns:
+        by number of processes.
     Raises:
         InputError: the video is too short, or no round. CgtoolError: as a build would.
     """
     if config.rounds < 1 or config.clips < 1:
         raise InputError(f"{config.rounds} rounds of {config.clips} clips measure nothing", "Give 1 or more of each")
+    build = config.build
+    counts = tuple(workers) or (build.workers or usual_workers(build.anonymise.detector.device),)
     index = index_video(config.video)
-    in_video = len(clips_of(config.build, config.video, index))
-    rounds = f"{config.rounds} round" + ("s" if config.rounds > 1 else "")
-    say(f"bare stages, {rounds}")
-    limits = measure_limits(config.build, config.video, config.rounds)
+    clips = clips_of(build, config.video, index)
+    sizes = {n: (n, n * (1 + config.clips)) for n in counts}
+    told = ", ".join(f"{small} and {large} clips" for small, large in sizes.values())
+    say(f"bare stages, and builds of {told}: {config.rounds} round" + ("s" if config.rounds > 1 else ""))
+    bare = BareStages(build, config.video)
+    calls = dict(bare.calls)
+    results: dict[str, BuildResult] = {}
     with tempfile.TemporaryDirectory(prefix="cgtool-speed-") as scratch:
-        workers = config.build.workers or usual_workers(config.build.anonymise.detector.device)
-        n_small, n_large = workers, workers * (1 + config.clips)
-        results: list[BuildResult] = []
-
-        def run(n_clips: int) -> Callable[[], None]:
-            spans = _Spans(in_video, limits.n_frames, index.info.fps, workers)
-            sources = _sources(Path(scratch) / f"{n_clips}", config, n_clips, spans)
-            return lambda: results.append(_build_once(config.build, sources, Path(scratch) / "out"))
-
-        say(f"builds of {n_small} and {n_large} clips, {rounds}")
-        found = interleaved({"small": run(n_small), "large": run(n_large)}, config.rounds, warm_up=0)
-    stages = {name: s / n_large for name, s in results[-1].report.stage_seconds.items()}
-    return BuildSpeed(limits, found["small"], found["large"], n_small, n_large, workers, n_cores(), stages)
+        folder = Path(scratch)
+        for n in counts:
+            spans = _Spans(len(clips), clips[0][1], index.info.fps, n)
+            for name, n_clips in zip((f"small {n}", f"large {n}"), sizes[n], strict=True):
+                sources = _sources(folder / name, config.video, n_clips, spans)
+                one = replace(build, workers=n, sources=sources, out=folder / "out")
+                calls[name] = partial(_build_once, one, name, results)
+        for warm_up in bare.calls.values():
+            warm_up()
+        timings = interleaved(calls, config.rounds, warm_up=0)
+    limits = bare.limits(timings)
+    found = {}
+    for n in counts:
+        small, large = sizes[n]
+        busy = {stage: s / large for stage, s in results[f"large {n}"].report.stage_seconds.items()}
+        found[n] = BuildSpeed(limits, timings[f"small {n}"], timings[f"large {n}"], small, large, n, n_cores(), busy)
+    return found
 
 
 @dataclass(frozen=True)
@@ -149,19 +165,20 @@ class _Spans:
         return (n_clips * self.n_frames - 0.25) / self.fps
 
 
-def _sources(folder: Path, config: SpeedConfig, n_clips: int, spans: _Spans) -> Path:
+def _sources(folder: Path, video: Path, n_clips: int, spans: _Spans) -> Path:
     """A sources table of so many clips, shared evenly by the workers."""
     folder.mkdir()
     n_videos = min(spans.n_workers, n_clips)
     lines = ["url,city,video_id,start_s,end_s"]
     number = 0
-    for video in range(n_videos):
+    for row in range(n_videos):
         left = n_clips // n_videos
         while left:  # a video has so many clips and no more: then another one begins
             take = min(left, spans.n_clips)
-            name = f"v{video}-{number}{config.video.suffix}"
-            _link(config.video.resolve(), folder / name)
-            lines.append(f"{name},Tokyo,v{video}-{number},0,{spans.end_s(take):.4f}")
+            video_id = f"v{row}-{number}"
+            name = video_id + video.suffix
+            _link(video.resolve(), folder / name)
+            lines.append(f"{name},Tokyo,{video_id},0,{spans.end_s(take):.4f}")
             left, number = left - take, number + 1
     table = folder / "sources.csv"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -176,17 +193,17 @@ def _link(video: Path, to: Path) -> None:
         shutil.copyfile(video, to)
 
 
-def _build_once(config: BuildConfig, sources: Path, out: Path) -> BuildResult:
-    """Build into a new folder, which is removed again.
+def _build_once(config: BuildConfig, name: str, results: dict[str, BuildResult]) -> None:
+    """Build into a new folder, which is removed again; the result is put under `name`.
 
     Raises:
         CgtoolError: it did not come to its end.
     """
-    shutil.rmtree(out, ignore_errors=True)
-    here = replace(config, sources=sources, out=out, download=DownloadConfig(cache=out.with_name("cache")))
+    shutil.rmtree(config.out, ignore_errors=True)
+    here = replace(config, download=DownloadConfig(cache=config.out.with_name("cache")))
     result = build(here, _Quiet())
     if result.stopped or result.exit_code:
         why = result.stopped or (result.report.failed[0].message if result.report.failed else "interrupted")
         raise CgtoolError(f"the build that was to be timed failed: {why}", "Try cgtool build-dataset on the video")
-    shutil.rmtree(out)
-    return result
+    shutil.rmtree(config.out)
+    results[name] = result

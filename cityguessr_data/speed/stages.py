@@ -6,7 +6,7 @@ Decoding in sequence, the forward passes of the networks, and the encoding of JP
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..build_config import BuildConfig, find_models
 from ..core.errors import InputError
 from ..core.spans import plan_clips, sample_offsets
 from ..core.threads import worker_threads
-from ..core.timing import Timing, interleaved
+from ..core.timing import Timing
 from ..media.decode import VideoIndex, decode, index_video, open_video
 from ..run.parts import encode_jpeg
 from ..vision.agreement import Difference, Found, difference
@@ -99,43 +99,74 @@ class Limits:
         return max(self.cpu_s / cores, sum(stage.wall_s for stage in self.stages if stage.on_gpu))
 
 
-def measure_limits(config: BuildConfig, video: Path, rounds: int) -> Limits:
-    """Time the bare stages on the first clip of a video, in turns.
+class BareStages:
+    """The bare stages on the first clip of a video, ready to be timed beside whatever else.
 
     Raises:
         InputError: the video is too short for a clip. WeightsError, MachineError, MediaError: as a build would.
     """
-    index = index_video(video)
-    n_frames = clips_of(config, video, index)[0][1]
-    wanted = sample_offsets(n_frames, config.clip.samples)
-    step = max(1, len(wanted) // PICTURES)
-    pictures = [f.rgb for f in decode(video, set(wanted[::step]), n_frames, index, worker_threads())][:PICTURES]
-    weights = find_models(config).detector
-    detectors = _detectors(config.anonymise.detector, weights)
-    seen = config.anonymise.detector
-    small = [scaled(rgb[np.newaxis], seen.size_px, seen.scale) for rgb in pictures]
-    calls: dict[str, Callable[[], object]] = {
-        "decode": lambda: decode_only(video, n_frames),
-        "encode": lambda: [encode_jpeg(rgb, config.jpeg_quality) for rgb in pictures],
-    }
-    for name, detector in detectors.items():
-        calls[f"detect {name}"] = _passes(detector, small)
-    scenes = load_classifier(config.scenes, worker_threads())
-    if scenes is not None:
-        shown = [scenes.shown(rgb[np.newaxis]) for rgb in pictures]
-        calls["label"] = lambda: [scenes.logits(one) for one in shown]
-    timings = interleaved(calls, rounds)
-    candidates = tuple(_candidates(config, detectors, pictures, timings, weights))
-    share = len(wanted) / len(pictures)
-    best = _best(candidates)
-    rows = [
-        Bare("decode", "PyAV", timings["decode"].wall_s, timings["decode"].cpu_s),
-        _bare("detect", TITLES[best.library], best.timing, share, best.on_gpu),
-    ]
-    if scenes is not None:
-        rows.append(_bare("label", Path(config.scenes.model).name, timings["label"], share, scenes.batch > 1))
-    rows.append(_bare("encode", "OpenCV", timings["encode"], share))
-    return Limits(tuple(rows), candidates, n_frames, len(wanted), (index.info.width, index.info.height))
+
+    def __init__(self, config: BuildConfig, video: Path) -> None:
+        self._config, self._weights = config, find_models(config).detector
+        index = index_video(video)
+        self._size = (index.info.width, index.info.height)
+        self._n_frames = clips_of(config, video, index)[0][1]
+        wanted = sample_offsets(self._n_frames, config.clip.samples)
+        some = set(wanted[:: max(1, len(wanted) // PICTURES)])
+        decoded = decode(video, some, self._n_frames, index, worker_threads())
+        self._pictures = [frame.rgb for frame in decoded][:PICTURES]
+        self._share = len(wanted) / len(self._pictures)
+        """Frames of the clip for each that is timed."""
+        self._detectors = _detectors(config.anonymise.detector, self._weights)
+        self._scenes = load_classifier(config.scenes, worker_threads())
+        self.calls = self._calls(video)
+        """What is to be timed, by name."""
+
+    def _calls(self, video: Path) -> dict[str, Callable[[], object]]:
+        seen, quality = self._config.anonymise.detector, self._config.jpeg_quality
+        small = [scaled(rgb[np.newaxis], seen.size_px, seen.scale) for rgb in self._pictures]
+        calls: dict[str, Callable[[], object]] = {
+            "decode": lambda: decode_only(video, self._n_frames),
+            "encode": lambda: [encode_jpeg(rgb, quality) for rgb in self._pictures],
+        }
+        for name, detector in self._detectors.items():
+            calls[f"detect {name}"] = _passes(detector, small)
+        if (scenes := self._scenes) is not None:
+            shown = [scenes.shown(rgb[np.newaxis]) for rgb in self._pictures]
+            calls["label"] = lambda: [scenes.logits(one) for one in shown]
+        return calls
+
+    def limits(self, timings: Mapping[str, Timing]) -> Limits:
+        """What they come to, from the timings of `calls`."""
+        candidates = self._candidates(timings)
+        best = _best(candidates)
+        rows = [
+            Bare("decode", "PyAV", timings["decode"].wall_s, timings["decode"].cpu_s),
+            self._bare("detect", TITLES[best.library], best.timing, best.on_gpu),
+        ]
+        if self._scenes is not None:
+            model = Path(self._config.scenes.model).name
+            rows.append(self._bare("label", model, timings["label"], self._scenes.batch > 1))
+        rows.append(self._bare("encode", "OpenCV", timings["encode"]))
+        n_sampled = self._config.clip.samples
+        return Limits(tuple(rows), tuple(candidates), self._n_frames, n_sampled, self._size)
+
+    def _candidates(self, timings: Mapping[str, Timing]) -> list[Candidate]:
+        """Every library with its time, and with what it finds of what PyTorch finds in fp32."""
+        config = self._config.anonymise
+        plain = FaceDetector(replace(config.detector, backend="torch", precision="fp32"), self._weights)
+        reference = [_found(plain, rgb) for rgb in self._pictures]
+        told = []
+        for name, detector in self._detectors.items():
+            apart = Difference()
+            for wanted, rgb in zip(reference, self._pictures, strict=True):
+                apart += difference(wanted, _found(detector, rgb), config.threshold)
+            timing = timings[f"detect {name}"]
+            told.append(Candidate(name, timing, len(self._pictures), apart, detector.device == "cuda"))
+        return told
+
+    def _bare(self, stage: str, by: str, timing: Timing, on_gpu: bool = False) -> Bare:
+        return Bare(stage, by, timing.wall_s * self._share, timing.cpu_s * self._share, on_gpu)
 
 
 def clips_of(config: BuildConfig, video: Path, index: VideoIndex) -> list[tuple[int, int]]:
@@ -193,30 +224,6 @@ def _passes(detector: FaceDetector, small: Sequence[npt.NDArray[np.uint8]]) -> C
     return run
 
 
-def _candidates(
-    config: BuildConfig,
-    detectors: dict[str, FaceDetector],
-    pictures: Sequence[RGB],
-    timings: dict[str, Timing],
-    weights: Path,
-) -> list[Candidate]:
-    """Every library with its time, and with what it finds of what PyTorch finds in fp32."""
-    plain = replace(config.anonymise.detector, backend="torch", precision="fp32")
-    reference = [_found(FaceDetector(plain, weights), rgb) for rgb in pictures]
-    told = []
-    for name, detector in detectors.items():
-        apart = sum(
-            (
-                difference(wanted, _found(detector, rgb), config.anonymise.threshold)
-                for wanted, rgb in zip(reference, pictures, strict=True)
-            ),
-            Difference(),
-        )
-        timing = timings[f"detect {name}"]
-        told.append(Candidate(name, timing, len(pictures), apart, detector.device == "cuda"))
-    return told
-
-
 def _found(detector: FaceDetector, rgb: RGB) -> Found:
     one = detector.detect(rgb[np.newaxis])[0]
     return Found(one.boxes, one.scores)
@@ -226,8 +233,3 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
     """The one of the fewest processor seconds among those that find the same; among all where none does."""
     same = [one for one in candidates if one.finds_the_same] or list(candidates)
     return min(same, key=lambda one: one.timing.cpu_s)
-
-
-def _bare(stage: str, by: str, timing: Timing, share: float, on_gpu: bool = False) -> Bare:
-    """`share`: frames of the clip for each that was timed."""
-    return Bare(stage, by, timing.wall_s * share, timing.cpu_s * share, on_gpu)

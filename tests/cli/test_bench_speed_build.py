@@ -17,7 +17,7 @@ def test_it_prints_stages_build_and_limit(face_film: Path, detector_weights: Pat
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert all(word in done.stdout for word in ("at least", "decode", "detect", "encode", "build", "limit", "faces"))
-    assert "note: bare stages, 1 round" in done.stderr
+    assert "note: bare stages, and builds of" in done.stderr
 
 
 def test_its_json_adds_up(face_film: Path, detector_weights: Path) -> None:
