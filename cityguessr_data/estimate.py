@@ -28,8 +28,8 @@ VIDEO_S = 900.0
 FPS = 30.0
 BYTES_PER_S = 190_000
 """Of 720p video without sound as sites encode it, about 1.5 Mbit/s."""
-DETECTOR_S = {"mobilenet0.25": 0.04, "resnet50": 0.87}
-"""Seconds a 1280x720 frame on two CPU cores (fp32, PyTorch), as measured once on a machine with nothing else to do."""
+DETECTOR_S = {"mobilenet0.25": 0.02, "resnet50": 0.53}
+"""Seconds a 1280x720 frame on two CPU cores (fp32, OpenVINO), as measured on one machine (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True)
