@@ -90,9 +90,9 @@ def _body(found: dict[int, BuildSpeed], footage: str) -> str:
     return f"""
 RetinaFace MobileNet-0.25 in fp32, scenes by `{Path(scene_name(one)).name}`, blur `paper`; a clip of {limits.n_frames}
 frames of {limits.size[0]}x{limits.size[1]} made of `{footage}`, {limits.n_sampled} of them kept. The limit is the CPU
-seconds of the bare stages, shared evenly by the cores. The build is the real command's, into new folders; a clip's cost
-is the difference between a larger and a smaller build, so that the start (processes, imports, models) stands apart.
-Medians of {len(one.small.costs)} rounds in turns.
+seconds of the bare stages in one thread, where they cost the least, shared evenly by the cores. The build is the real
+command's, into new folders; a clip's cost is the difference between a larger and a smaller build, so that the start
+(processes, imports, models) stands apart. Medians of {len(one.small.costs)} rounds, bare stages and builds in turns.
 
 {table(["bare stage of a clip", "by", "wall s", "CPU s"], stages)}
 

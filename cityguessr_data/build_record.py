@@ -46,10 +46,11 @@ def recorded_anonymise(config: AnonymiseConfig) -> dict[str, Any]:
     """What determines the blurred boxes, but for the weights; nothing of the machine."""
     recorded: dict[str, Any] = canonical(config) | {"conf": config.threshold}
     detector = recorded["detector"]
-    del detector["device"]
     detector["precision"] = precision_of(config.detector.precision)
-    if config.detector.backend != "pypi":  # the others find the same faces; that package rounds
-        del detector["backend"]
+    if detector["precision"] == "fp32":  # in half precision each library and device finds other faces
+        del detector["device"]
+        if config.detector.backend != "pypi":  # that package rounds
+            del detector["backend"]
     return recorded
 
 
@@ -57,7 +58,7 @@ def recorded_scenes(config: SceneConfig) -> dict[str, Any]:
     """What determines the scene labels, but for the weights; nothing of the machine."""
     recorded: dict[str, Any] = canonical(config) | {
         "model": Path(config.model).name,
-        "precision": precision_of(config.precision),
+        "precision": "fp32" if config.model.endswith(".onnx") else precision_of(config.precision),
     }
     del recorded["device"]
     return recorded

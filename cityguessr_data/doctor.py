@@ -119,7 +119,7 @@ def _openvino() -> Finding:
     try:
         return Finding("openvino", "ok", metadata.version("openvino"), needed=False)
     except metadata.PackageNotFoundError:
-        told = "not installed; on a processor models run in ONNX Runtime, and not in bf16"
+        told = "not installed; on a processor models run in ONNX Runtime, which is slower"
         return Finding("openvino", "warn", told, 'pip install "cgtool[openvino]"', needed=False)
 
 

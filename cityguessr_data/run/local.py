@@ -36,6 +36,7 @@ _AHEAD = 4
 
 _WORKER_BYTES = 2 << 30
 """What a worker may come to hold, with sources of 4K (docs/benchmarks.md)."""
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _ON_A_GPU = 4
 """Workers where there is a GPU: each holds the models there once more."""
 
@@ -46,13 +47,20 @@ def usual_workers(device: str = "auto") -> int:
     Small networks share a core's work badly: two workers of one thread do more than one of two. With a GPU, four at
     most, which is a guess and not measured.
     """
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        memory = _WORKER_BYTES
+    memory = _memory_bytes()
     most: int = max(1, min(n_cores(), memory // _WORKER_BYTES))
     has_gpu = device != "cpu" and Path("/dev/nvidia0").exists()
     return min(most, _ON_A_GPU) if has_gpu else most
+
+
+def _memory_bytes() -> int:
+    """Of the machine, or of the container where that has less; of one worker where neither is told."""
+    found = []
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(ValueError, OSError):  # `max`: no limit
+        found.append(int(_CONTAINER_LIMIT.read_text()))
+    return min(found, default=_WORKER_BYTES)
 
 
 class LocalExecutor:

@@ -10,7 +10,8 @@ from ..core.threads import VARIABLE
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Their numbers for mallopt, in malloc.h of the GNU C library."""
-_MMAP_BYTES, _TRIM_BYTES = 64 << 20, 256 << 20
+_MMAP_BYTES, _TRIM_BYTES = 32 << 20, 256 << 20
+"""Older C libraries refuse more than 32 MiB for the first; a frame of 4K has 25."""
 
 
 def prepare_worker(threads: int) -> None:
@@ -31,6 +32,5 @@ def _keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
+    if mallopt is not None and mallopt(_MMAP_THRESHOLD, _MMAP_BYTES):  # 0: refused, and the usual ways are kept
         mallopt(_TRIM_THRESHOLD, _TRIM_BYTES)

@@ -6,17 +6,21 @@ larger one takes longer, a clip, is the cost of a clip; what both take alike is 
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import cv2
+
 from ..build_config import BuildConfig
 from ..core.errors import CgtoolError, InputError
-from ..core.threads import n_cores
+from ..core.threads import VARIABLE, n_cores
 from ..core.timing import ROUNDS, Timing, interleaved
 from ..media.decode import index_video
 from ..media.download_config import DownloadConfig
@@ -24,6 +28,7 @@ from ..pipeline import BuildResult, build
 from ..run.compute import Failed, Staged
 from ..run.executor import Fetched, Postponed
 from ..run.local import usual_workers
+from ..run.process import prepare_worker
 from .stages import BareStages, Limits, clips_of
 
 CLIPS = 3
@@ -127,10 +132,10 @@ def measure_build(
     sizes = {n: (n, n * (1 + config.clips)) for n in counts}
     told = ", ".join(f"{small} and {large} clips" for small, large in sizes.values())
     say(f"bare stages, and builds of {told}: {config.rounds} round" + ("s" if config.rounds > 1 else ""))
-    bare = BareStages(build, config.video)
-    calls = dict(bare.calls)
     results: dict[str, BuildResult] = {}
-    with tempfile.TemporaryDirectory(prefix="cgtool-speed-") as scratch:
+    with _as_worker(), tempfile.TemporaryDirectory(prefix="cgtool-speed-") as scratch:
+        bare = BareStages(build, config.video)
+        calls = dict(bare.calls)
         folder = Path(scratch)
         for n in counts:
             spans = _Spans(len(clips), clips[0][1], index.info.fps, n)
@@ -141,13 +146,26 @@ def measure_build(
         for warm_up in bare.calls.values():
             warm_up()
         timings = interleaved(calls, config.rounds, warm_up=0)
-    limits = bare.limits(timings)
+        limits = bare.limits(timings)
     found = {}
     for n in counts:
         small, large = sizes[n]
         busy = {stage: s / large for stage, s in results[f"large {n}"].report.stage_seconds.items()}
         found[n] = BuildSpeed(limits, timings[f"small {n}"], timings[f"large {n}"], small, large, n, n_cores(), busy)
     return found
+
+
+@contextmanager
+def _as_worker() -> Iterator[None]:
+    """The bare stages run in a worker of one thread: nothing costs fewer seconds of the processor."""
+    threads, variable = cv2.getNumThreads(), os.environ.get(VARIABLE)
+    prepare_worker(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+        os.environ.pop(VARIABLE, None)
+        os.environ |= {} if variable is None else {VARIABLE: variable}
 
 
 @dataclass(frozen=True)

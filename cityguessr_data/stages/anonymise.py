@@ -99,7 +99,7 @@ class AnonymiseStage:
         reach = REACH if self.config.blur.mode == "strict" else 0
         for _, frames in itertools.groupby(items, key=lambda frame: frame.clip):
             past: deque[tuple[Face, ...]] = deque(maxlen=max(reach, 1))
-            held: deque[tuple[SampledFrame, tuple[Face, ...]]] = deque()  # at most reach + 1 frames with their pixels
+            held: deque[tuple[SampledFrame, tuple[Face, ...]]] = deque()  # reach + 1 at most, besides a batch
             for frame, faces in self._detected(frames):
                 held.append((frame, faces))
                 if len(held) > reach:

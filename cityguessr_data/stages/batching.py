@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from ..core.types import RGB, Clip
 
 
+MOST_BYTES = 128 << 20
+"""Of the pixels in a batch: 32 frames of 4K would be 800 MB, and they are held twice."""
+
+
 class Framed(Protocol):
     """A frame of a clip, at any step."""
 
@@ -27,7 +31,7 @@ F = TypeVar("F", bound=Framed)
 
 
 def batched(frames: Iterable[F], size: int) -> Iterator[list[F]]:
-    """`frames` in lists of up to `size`, in order. One list holds frames of ONE clip and of one size in px.
+    """`frames` in lists of up to `size` and MOST_BYTES, in order. One list holds frames of ONE clip and one size in px.
 
     Never across clips: what a clip comes to must not depend on its neighbours. Frames of an import may change their
     size within a clip.
@@ -38,7 +42,7 @@ def batched(frames: Iterable[F], size: int) -> Iterator[list[F]]:
             yield held
             held = []
         held.append(frame)
-        if size == 1:
+        if size == 1 or (len(held) + 1) * frame.rgb.nbytes > MOST_BYTES:
             yield held
             held = []
     if held:

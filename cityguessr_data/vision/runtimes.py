@@ -1,10 +1,10 @@
 """What a network computes in: the device, the library and the precision, and the rule by which `auto` picks them.
 
 * device: the GPU where torch finds one, else the processor.
-* library: torch on a GPU; on a processor OpenVINO where it is installed, else ONNX Runtime. In fp32 all of them find
-  the same faces (docs/benchmarks.md), so which one ran is no part of what a data set is.
-* precision: fp32. bf16 loses faces that fp32 finds (3 % of those of MobileNet-0.25 in the footage of
-  docs/benchmarks.md), so nobody gets it without asking for it. fp16 is for a GPU.
+* library: torch on a GPU; on a processor OpenVINO where it is installed, else ONNX Runtime (in bf16 torch). In fp32 all
+  of them find the same faces (docs/benchmarks.md), so which one ran is no part of what a data set is.
+* precision: fp32. bf16 loses faces that fp32 finds (docs/benchmarks.md says how many), so nobody gets it without asking
+  for it. fp16 is for a GPU.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def library_of(library: str, device_type: str, precision: str) -> str:
         library = "torch" if device_type == "cuda" else "openvino" if find_spec("openvino") else slow
     if library == "openvino" and not find_spec("openvino"):
         raise MachineError("OpenVINO is not installed", 'pip install "cgtool[openvino]", or --detector-backend auto')
+    if precision == "fp16" and library == "openvino":
+        raise InputError("OpenVINO has no fp16 here", "Give --precision bf16 or fp32")
     if precision == "fp16" and device_type == "cpu":
         raise InputError("a processor has no fp16 here", "Give --precision bf16 or fp32, or use a GPU")
     if precision != "fp32" and library == "onnx":
@@ -151,7 +153,8 @@ def onnx_session(graph: bytes | Path, device: str, threads: int) -> InferenceSes
     has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
     if device == "cuda" and not has_cuda:
         raise MachineError("this ONNX Runtime has no CUDA", "Use --device auto or cpu, or install onnxruntime-gpu")
-    first = ["CUDAExecutionProvider"] if has_cuda and device != "cpu" else []
+    # without TF32, in which convolutions of fp32 would be computed by default
+    first = [("CUDAExecutionProvider", {"use_tf32": "0"})] if has_cuda and device != "cpu" else []
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores free

@@ -37,14 +37,13 @@ Top1 = tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]
 
 
 class TorchScenes:
-    """A ResNet of torchvision with 365 classes on a GPU; its input is RESNET_INPUT."""
-
-    batch = _GPU_BATCH
+    """A ResNet of torchvision with 365 classes, in torch; its input is RESNET_INPUT."""
 
     def __init__(self, network: ResNet, digest: str, device: torch.device, precision: str) -> None:
         import torch
 
         self.digest = digest
+        self.batch = _GPU_BATCH if device.type == "cuda" else 1
         self._network = network.eval().to(device)
         self._device = device
         self._half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
@@ -64,7 +63,9 @@ class TorchScenes:
         import torch
 
         on_device = torch.from_numpy(shown).to(self._device)
-        with torch.inference_mode(), torch.autocast(self._device.type, self._half, enabled=self._half is not None):
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        half = torch.autocast(self._device.type, self._half, enabled=self._half is not None)
+        with torch.inference_mode(), exact, half:
             logits = self._network(on_device)
         found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return found

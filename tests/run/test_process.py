@@ -48,6 +48,7 @@ def test_a_frame_is_made_where_the_last_one_was() -> None:
 def machine(monkeypatch: pytest.MonkeyPatch, cores: int, gib: float, gpu: bool = False) -> None:
     monkeypatch.setattr(local, "n_cores", lambda: cores)
     monkeypatch.setattr(local.os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else int(gib * 2**30))
+    monkeypatch.setattr(local, "_CONTAINER_LIMIT", Path("/nowhere"))
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda path: gpu if str(path) == "/dev/nvidia0" else exists(path))
 
@@ -64,3 +65,12 @@ def test_a_worker_a_core_where_there_is_memory_for_it(
     assert usual_workers(device) == workers
     assert LocalExecutor(None, device).workers == workers
     assert LocalExecutor(3, device).workers == 3
+
+
+def test_a_container_may_have_less_memory_than_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine(monkeypatch, 64, 256)
+    monkeypatch.setattr(local, "_CONTAINER_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert usual_workers() == 64
+    (tmp_path / "memory.max").write_text(f"{8 << 30}\n")
+    assert usual_workers() == 4

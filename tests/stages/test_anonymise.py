@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cityguessr_data.core.errors import ErrorClass, InputError, VideoError
 from cityguessr_data.core.types import AnonymisedFrame, Clip, LocalVideo, Place, SampledFrame, VideoTask
 from cityguessr_data.run.stage import VideoJob
 from cityguessr_data.stages.anonymise import AnonymiseConfig, AnonymiseStage
+from cityguessr_data.stages.batching import batched
 from cityguessr_data.vision.blur import BlurConfig
 from cityguessr_data.vision.retinaface.detector import Detections
 
@@ -134,3 +136,12 @@ def test_filled_in_boxes_stay_inside_the_frame() -> None:
         for face in frame.faces:
             assert 0 <= face.x0 < face.x1 <= 64
             assert 0 <= face.y0 < face.y1 <= 64
+
+
+def test_a_batch_is_of_one_clip_one_size_and_no_more_bytes_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list(frames(10, per_clip=6))
+    given[2] = replace(given[2], rgb=np.zeros((32, 64, 3), np.uint8))
+    numbers = [[frame.frame_index for frame in batch] for batch in batched(given, 3)]
+    assert numbers == [[0, 1], [2], [3, 4, 5], [6, 7, 8], [9]]
+    monkeypatch.setattr("cityguessr_data.stages.batching.MOST_BYTES", 2 * 64 * 64 * 3)
+    assert max(len(batch) for batch in batched(given, 16)) == 2

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from cityguessr_data.vision.retinaface.graph_backend import GraphBackend
 from cityguessr_data.vision.retinaface.net import Backbone, RetinaFace
 from cityguessr_data.vision.retinaface.onnx_write import onnx_bytes
 from cityguessr_data.vision.retinaface.preprocess import NORMALISATIONS, as_network_input
+from cityguessr_data.vision.runtimes import open_graph
 from tests.support_peers import asset, given_weights, tiny_graph
 
 RGB = npt.NDArray[np.uint8]
@@ -171,3 +173,24 @@ def test_it_uses_the_threads_of_its_worker(tmp_path: Path) -> None:
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_a_library_that_computes_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another processor or release may: faces that it does not find would stay bare."""
+    weights = tmp_path / "w.pth"
+    torch.save(RetinaFace("mobilenet0.25").state_dict(), weights)
+    right = open_graph
+
+    class Wrong:
+        device = "cpu"
+
+        def __init__(self, *args: Any) -> None:
+            self._graph = right(*args)
+
+        def __call__(self, fed: RGB) -> list[npt.NDArray[np.float32]]:
+            deltas, logits = self._graph(fed)
+            return [deltas, logits - np.float32([0.0, 0.5])]
+
+    monkeypatch.setattr("cityguessr_data.vision.retinaface.graph_backend.open_graph", Wrong)
+    with pytest.raises(MachineError, match="computes another face detector than PyTorch"):
+        GraphBackend("mobilenet0.25", weights, "onnx", "cpu", "fp32")

@@ -14,7 +14,7 @@ import numpy as np
 
 from cityguessr_data.core.errors import ErrorClass, InputError, MachineError, VideoError
 from cityguessr_data.core.fingerprint import file_sha256
-from cityguessr_data.vision.runtimes import find_device
+from cityguessr_data.vision.runtimes import find_device, precision_of
 from cityguessr_data.vision.weights import load_state_dict
 
 from .detector import Detections, DetectorConfig, check_frames
@@ -31,6 +31,8 @@ class PypiDetector:
     """
 
     def __init__(self, config: DetectorConfig, weights: Path) -> None:
+        if precision_of(config.precision) != "fp32":
+            raise InputError("retinaface-pytorch computes in fp32 only", "Leave --precision out with it")
         if config.name != "resnet50":
             raise InputError(f"retinaface-pytorch has no {config.name}", "Use the detector resnet50 with it")
         try:

@@ -60,6 +60,8 @@ class TorchBackend:
         self._type = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         self._normalisation = NORMALISATIONS[backbone]
         self._network = load_network(backbone, weights).to(self.device, self._type)
+        if not all(bool(tensor.isfinite().all()) for tensor in self._network.state_dict().values()):
+            raise WeightsError(f"{weights.name} holds numbers too large for {precision}", "Give --precision fp32")
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
