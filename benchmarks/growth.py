@@ -99,7 +99,7 @@ def _resume(marks: Mapping[str, Marks], n_committed: int, full: bool) -> Headlin
         f"with {n_committed:,} committed videos the next one is at hand after {one.fetched_s:.2f} s, its first frames "
         f"are decoded after {one.decoded_s:.2f} s",
         f"starts work in under {RESUME_TARGET_S:.0f} s",
-        one.fetched_s < RESUME_TARGET_S if full else None,
+        one.decoded_s < RESUME_TARGET_S if full else None,
     )
 
 
