@@ -158,14 +158,16 @@ def test_seconds_are_the_least_and_scoring_goes_round(folder: Path, tmp_path: Pa
     assert operations_of(job, CPU) > 0
 
 
-def test_ctrl_c_ends_it_after_a_step(folder: Path, tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)  # a shell starts background jobs deaf to it
+def test_ctrl_c_ends_it_after_a_step(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    # A shell starts background jobs deaf to it, and another test of this process may have left it to the system
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with Ours(make_job(tmp_path / "a", _steady(), Pack.open(folder)), make_accelerator("cpu", "fp32"), 0) as ours:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             ours.advance(100)
         assert ours._trainer.progress.step == 1
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_measurement_adds_up_and_leaves_nothing(
