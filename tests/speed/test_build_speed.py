@@ -87,18 +87,6 @@ def config(video: Path, folder: Path, workers: int = 1) -> BuildConfig:
     )
 
 
-def test_a_real_build_is_measured(face_film: Path, tmp_path: Path, detector_weights: Path) -> None:
-    said: list[str] = []
-    found = measure_build(SpeedConfig(config(face_film, tmp_path), face_film, 1, 1), said.append, workers=[2])[2]
-    assert [stage.stage for stage in found.limits.stages] == ["decode", "detect", "encode"]
-    assert all(stage.cpu_s > 0 for stage in found.limits.stages)
-    assert (found.small_clips, found.large_clips, found.workers) == (2, 4, 2)
-    assert {"torch", "onnx"} <= {one.library for one in found.limits.candidates}
-    assert all(one.finds_the_same and one.difference.n_faces > 0 for one in found.limits.candidates)
-    assert set(found.stage_seconds) >= {"clip", "anonymise", "write"}
-    assert said == ["bare stages, and builds of 2 and 4 clips: 1 round"]
-
-
 def test_only_the_frames_asked_for_are_decoded(face_film: Path) -> None:
     assert decode_only(face_film, 7) == 7
     assert decode_only(face_film, 10_000) == 60
