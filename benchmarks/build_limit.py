@@ -76,7 +76,7 @@ def _body(found: dict[int, BuildSpeed], footage: str) -> str:
     ]
     libraries = [
         [
-            c.library,
+            c.runtime,
             f"{1000 * c.wall_s_per_frame:.1f}",
             f"{1000 * c.cpu_s_per_frame:.1f}",
             f"{c.difference.n_faces}",

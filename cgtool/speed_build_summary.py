@@ -54,7 +54,7 @@ def as_object(found: BuildSpeed, footage: str) -> dict[str, Any]:
         ],
         "detectors": [
             {
-                "library": one.library,
+                "library": one.runtime,
                 "wall_s_per_frame": one.wall_s_per_frame,
                 "cpu_s_per_frame": one.cpu_s_per_frame,
                 "faces": one.difference.n_faces,
@@ -93,7 +93,7 @@ def _facts(found: BuildSpeed) -> Iterator[tuple[str, str]]:
 
 
 def _detector(one: Candidate) -> str:
-    told = f"{one.library} {1000 * one.cpu_s_per_frame:.1f} CPU ms a frame"
+    told = f"{one.runtime} {1000 * one.cpu_s_per_frame:.1f} CPU ms a frame"
     apart = one.difference
     if one.finds_the_same:
         return f"{told}, the same {apart.n_faces}"

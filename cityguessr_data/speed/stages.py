@@ -53,7 +53,7 @@ class Bare:
 class Candidate:
     """One library that can run the detector in the precision that is asked for."""
 
-    library: str
+    runtime: str
     timing: Timing
     """Of the forward passes of `n_pictures` frames."""
     n_pictures: int
@@ -142,7 +142,7 @@ class BareStages:
         best = _best(candidates)
         rows = [
             Bare("decode", "PyAV", timings["decode"].wall_s, timings["decode"].cpu_s),
-            self._bare("detect", TITLES[best.library], best.timing, best.on_gpu),
+            self._bare("detect", TITLES[best.runtime], best.timing, best.on_gpu),
         ]
         if self._scenes is not None:
             model = Path(self._config.scenes.model).name

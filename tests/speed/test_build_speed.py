@@ -57,8 +57,8 @@ def test_a_gpu_works_beside_the_cores() -> None:
 
 def test_the_limit_is_of_the_quickest_that_finds_the_same_faces() -> None:
     quick = candidate("openvino", 1.0, lost=1)
-    assert _best([candidate("torch", 3.0), candidate("onnx", 2.0), quick]).library == "onnx"
-    assert _best([candidate("torch", 3.0, new=1), quick]).library == "openvino"
+    assert _best([candidate("torch", 3.0), candidate("onnx", 2.0), quick]).runtime == "onnx"
+    assert _best([candidate("torch", 3.0, new=1), quick]).runtime == "openvino"
 
 
 def test_candidates_take_turns_and_a_warm_up_is_not_counted() -> None:
