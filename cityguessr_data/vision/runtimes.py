@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cityguessr_data.core.errors import InputError, MachineError
 from cityguessr_data.core.threads import worker_threads
+from cityguessr_data.vision.signal_stack import own_signal_stack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +124,8 @@ class _OpenVino:
 
         if device == "cuda":
             raise MachineError("OpenVINO has no CUDA", "Give --detector-backend auto, or --device cpu")
-        core = openvino.Core()
+        with own_signal_stack():
+            core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise MachineError("this processor has no bf16", "Give --precision fp32")
         settings = {
@@ -132,10 +134,12 @@ class _OpenVino:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # several workers would sit on the same first cores
         }
-        self._request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
+        with own_signal_stack():
+            self._request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
 
     def __call__(self, fed: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        found = self._request.infer({0: fed})  # copied in and out: a shared frame would stay alive in the request
+        with own_signal_stack():  # the first call for a size compiles too
+            found = self._request.infer({0: fed})  # copied in and out: a shared frame would stay alive in the request
         return list(found.values())
 
 
