@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 
 # The tests of many runs at their full count, twenty kills in a chain; and the example, which trains for a quarter of an hour.
 torture: $(VENV)/.installed
-	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py tests/bench/test_resume.py
+	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill.py tests/test_kill_review.py tests/bench/test_resume.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo_to_predict.sh example
 
 # `make bench SIZE=tiny` only sees that they work; `make bench NAMES="deface recall"` runs some

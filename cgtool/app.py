@@ -10,7 +10,25 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import anonymise, bench, build, cache, demo, doctor, import_, label_scenes, split, stats, status, weights
+from .commands import (
+    anonymise,
+    bench,
+    build,
+    cache,
+    demo,
+    doctor,
+    export,
+    import_,
+    label_scenes,
+    refresh,
+    remove,
+    review,
+    sources,
+    split,
+    stats,
+    status,
+    weights,
+)
 
 app = typer.Typer(
     name="cgtool",
@@ -47,11 +65,16 @@ app.command("build-dataset")(build.build_dataset)
 app.command("anonymise")(anonymise.anonymise)
 app.command("label-scenes")(label_scenes.label_scenes)
 app.command("status")(status.status)
+app.command("review")(review.review)
+app.command("remove")(remove.remove)
+app.command("refresh")(refresh.refresh)
 app.command("stats")(stats.stats)
 app.command("split")(split.split)
+app.command("export")(export.export)
 app.add_typer(bench.app, name="bench")
 app.add_typer(cache.app, name="cache")
 app.add_typer(import_.app, name="import")
+app.add_typer(sources.app, name="sources")
 app.add_typer(weights.app, name="weights")
 
 

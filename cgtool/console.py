@@ -132,7 +132,7 @@ def _debug_line(function: Callable[..., Any]) -> str:
     """How to type a command with --debug, which stands before its name."""
     name = function.__name__.strip("_").replace("_", "-")
     group = function.__module__.rpartition(".")[2].partition("_")[0]
-    if group not in ("bench", "cache", "import", "weights"):
+    if group not in ("bench", "cache", "import", "sources", "weights"):
         return f"cgtool --debug {name} ..."
     inner = " speed" if "bench_speed" in function.__module__ else ""
     return f"cgtool --debug {group}{inner} {name} ..."

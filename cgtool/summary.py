@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.estimate import Estimate
     from cityguessr_data.pipeline import BuildResult
+    from cityguessr_data.publish.rebuilt import Rebuilt
     from cityguessr_data.run.compute import Failed
     from cityguessr_data.run.ledger import LastFailure
     from cityguessr_data.status import Status
@@ -66,6 +67,7 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_s
                     "frames_per_second": rate,
                     "stage_busy_seconds": dict(report.stage_seconds),
                 },
+                "rebuilt": asdict(result.rebuilt) if result.rebuilt else None,
             }
         )
     else:
@@ -88,9 +90,13 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_s
             rows.append(("this run", "nothing to do"))
         if config.scenes.model == "off" and say_scenes_off:
             rows.append(("scenes", "off: the scene columns are null"))
+        if result.rebuilt:
+            named = plural(result.rebuilt.n_named, "clip")
+            rows.append(("rebuilt", f"{result.rebuilt.n_same:,} of {named} that the table names are as it says"))
         rows.append(("look at", f"{config.out}/preview.html" if status.clips else "no clip yet"))
         _print_rows(rows)
         _list_failures(report.failed, result.todo.retryable)
+        _list_changes(result.rebuilt)
     if result.stopped:
         say(f"stopped: {plain(str(result.stopped))}")
     if report.postponed:
@@ -138,15 +144,19 @@ def show_estimate(estimate: Estimate, config: BuildConfig, *, as_json: bool) -> 
 
 def _status_rows(s: Status) -> list[tuple[str, str]]:
     dropped = f", {sum(s.dropped.values())} dropped ({_counted(s.dropped)})" if s.dropped else ""
+    removed = f", {s.removed} removed" if s.removed else ""
     gone = f", {len(s.gone)} gone ({_by_class(s.gone)})" if s.gone else ""
     failed = f", {len(s.retryable)} failed ({_by_class(s.retryable)})" if s.retryable else ""
     pending = f", {s.pending} pending" if s.pending else ""
     outdated = f"; of {s.outdated} of these an older result is kept" if s.outdated else ""
     rows = [
-        ("videos", f"{s.done} done of {s.asked}{dropped}{gone}{failed}{pending}{outdated}"),
+        ("videos", f"{s.done} done of {s.asked}{dropped}{removed}{gone}{failed}{pending}{outdated}"),
         ("clips", f"{s.clips}"),
         ("frames", f"{s.frames} saved, {plural(s.faces_blurred, 'face')} blurred"),
     ]
+    if s.review:
+        waits = f"; decisions wait for `cgtool review {s.out} --apply`" if s.review.unapplied else ""
+        rows.append(("review", f"{s.review.n_finished:,} of {plural(s.review.n_clips, 'clip')} finished{waits}"))
     if s.clips_as_imported:
         rows.append(("unblurred", f"{plural(s.clips_as_imported, 'clip')} as imported; `cgtool anonymise {s.out}`"))
     if s.extra:
@@ -163,6 +173,7 @@ def _status_json(s: Status) -> dict[str, Any]:
         **failures,
         "out": str(s.out),
         "cache": str(s.cache) if s.cache else None,
+        "review": asdict(s.review) if s.review else None,
     }
 
 
@@ -190,6 +201,20 @@ def _list_failures(failed: Sequence[Failed], earlier: Sequence[LastFailure]) -> 
             say(line)
         if len(lines) > _LISTED:
             say(f"  and {len(lines) - _LISTED} more, in manifests/attempts.parquet")
+
+
+def _list_changes(rebuilt: Rebuilt | None) -> None:
+    """What a build from exported links found changed."""
+    if rebuilt is None:
+        return
+    for told, ids in (
+        ("videos whose source file is another one now", rebuilt.sources),
+        ("clips whose frames are not those of the table", rebuilt.changed),
+        ("clips of the table that could not be built", rebuilt.missing),
+    ):
+        if ids:
+            more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
+            say(f"{told}: {', '.join(ids[:_LISTED])}{more}")
 
 
 def _by_class(failures: Iterable[LastFailure]) -> str:

@@ -15,7 +15,7 @@ from .build_config import BuildConfig, Models
 from .core.errors import InputError
 from .core.fingerprint import canonical, fingerprint
 from .core.schemas import SCHEMA_VERSION
-from .core.types import VideoTask
+from .core.types import SourceRow, VideoTask
 from .media.ids import is_local
 from .run.store import Store
 from .stages.anonymise import AnonymiseConfig
@@ -70,9 +70,15 @@ def task_fingerprint(recorded: dict[str, Any], task: VideoTask) -> str:
     A local file counts by its name, size, beginning and end: moving its folder changes nothing, mending or replacing
     the file does, and a large collection need not be read whole.
     """
-    rows = [replace(row, line=0, url="") for row in task.rows]
+    rows = [_asked(row) for row in task.rows]
     source = _file_mark(Path(task.url)) if is_local(task.url) else task.url
     return fingerprint([recorded, task.video_id, source, rows])
+
+
+def _asked(row: SourceRow) -> dict[str, Any]:
+    """What a row asks for. A clip number counts where there is one: without it a result is what it was before."""
+    asked: dict[str, Any] = canonical(replace(row, line=0, url=""))
+    return asked if row.clip_index is not None else {k: v for k, v in asked.items() if k != "clip_index"}
 
 
 def _file_mark(path: Path) -> list[str | int]:
@@ -121,8 +127,8 @@ def flattened(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of dataset.json; name, version, counts and who labelled scenes later stay as they were there."""
-    kept = {k: v for k, v in (earlier or {}).items() if k in ("name", "version", "counts", "scene_labels")}
+    """The content of dataset.json; id, name, version, counts and who labelled scenes later stay as they were there."""
+    kept = {k: v for k, v in (earlier or {}).items() if k in ("id", "name", "version", "counts", "scene_labels")}
     told = {"schema_version": SCHEMA_VERSION, **recorded, "tools": tool_versions()}
     return {"name": name, "version": "0.1.0", **kept, **told}
 

@@ -19,18 +19,24 @@ from .core.errors import CgtoolError, MachineError, StopError, disk_full_stops
 from .core.places365 import majority, soft_label
 from .core.sources import read_sources
 from .core.taxonomy import Taxonomy
-from .core.types import SourceRow
+from .core.types import SourceRow, VideoTask
 from .media.download import Downloader
+from .media.download_config import Refused
 from .media.ids import is_local
 from .planning import plan_tasks
+from .publish.ledger import forget_clips
 from .publish.preview import write_preview
+from .publish.rebuilt import Rebuilt, compare
 from .run.assemble import assemble, is_stale
 from .run.compute import Compute
 from .run.executor import Listener
 from .run.local import LocalExecutor
+from .run.refusing import refusing
 from .run.runner import RunReport, Todo, exit_code, find_todo, run_items
 from .run.store import Store
+from .run.take_out import enforce, is_unsettled, settle, shared_links
 from .run.tally import count
+from .run.tombstones import read_tombstones
 from .run.writer import WriterConfig
 from .stages.anonymise import AnonymiseStage
 from .stages.clip import ClipStage
@@ -51,6 +57,8 @@ class BuildResult:
     exit_code: int = 0
     stopped: CgtoolError | None = None
     interrupted: bool = False
+    rebuilt: Rebuilt | None = None
+    """How it compares with the clips that the table names by number; None where it names none."""
 
 
 def make_compute(config: BuildConfig, detector: Path) -> Compute:
@@ -99,17 +107,27 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
     with store.locked():
         store.recover()
         check_same(store, recorded)
+        finish_removals(store)
+        tombstones = read_tombstones(store)
         result = BuildResult(Todo((), (), (), ()))
+        tasks: list[VideoTask] = []
         try:
-            downloader = Downloader(config.download)
-            plan = plan_tasks(store, rows, downloader, fingerprint_of, retry_failed=config.retry_failed)
-            result.todo = find_todo(store, plan.items, retry_failed=config.retry_failed, left=plan.left)
+            downloader = Downloader(config.download, refused=Refused(tombstones.channels, tombstones.id_of_link))
+            plan = plan_tasks(
+                store, rows, downloader, fingerprint_of, retry_failed=config.retry_failed, tombstones=tombstones
+            )
+            result.todo = find_todo(
+                store, plan.items, retry_failed=config.retry_failed, left=plan.left, removed=plan.removed
+            )
+            tasks = [item.task for item in plan.items]
             result.report.failed += plan.failed
             result.report.postponed += plan.postponed
             store.write_dataset(describe(config.out.resolve().name, recorded, store.dataset()))
             if result.todo.missing:
                 _check_cache(config, result.todo)
-                fetch = DownloadStage(downloader, listener.fetching).fetch
+                shared = shared_links(store.plan().get("links", {}))
+                download = DownloadStage(downloader, listener.fetching).fetch
+                fetch = refusing(download, tombstones, downloader.forget, shared)
                 factory = partial(make_compute, config, models.detector)
                 executor = LocalExecutor(config.workers, config.anonymise.detector.device)
                 run_items(store, result.todo.missing, executor, fetch, factory, listener, result.report)
@@ -119,11 +137,25 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
         except KeyboardInterrupt:
             result.interrupted, result.exit_code = True, 130
         if _unfinished(store):
-            assemble(store)
-            dataset = describe(config.out.resolve().name, recorded, store.dataset())
-            store.write_dataset(dataset | {"counts": count(store)})
-            write_preview(config.out)
+            store.write_dataset(describe(config.out.resolve().name, recorded, store.dataset()))
+            _publish(store)
+        result.rebuilt = compare(store, tasks)
     return result
+
+
+def finish_removals(store: Store) -> None:
+    """Carry out what an interrupted removal left to do, before anything else: what must go is gone from then on."""
+    if is_unsettled(store):
+        enforce(store, partial(forget_clips, store))
+        _publish(store)
+        settle(store)
+
+
+def _publish(store: Store) -> None:
+    """Write manifests, counts and preview anew from what is committed."""
+    assemble(store)
+    store.write_dataset({**(store.dataset() or {}), "counts": count(store)})
+    write_preview(store.out)
 
 
 def _check_cache(config: BuildConfig, todo: Todo) -> None:

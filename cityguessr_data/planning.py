@@ -22,8 +22,12 @@ from .media.ids import is_local, offline_id
 from .run.compute import Failed
 from .run.executor import Postponed, WorkItem
 from .run.ledger import LastFailure, last_failure, record_attempt
+from .run.refusing import refusal
 from .run.stage import Step
-from .run.store import Store
+from .run.store import Store, read_part
+from .run.take_out import shared_links
+from .run.take_out_unit import remove_unit
+from .run.tombstones import NO_TOMBSTONES, Tombstone, Tombstones
 from .run.writer import record_failed_video
 
 FingerprintOf = Callable[[VideoTask], str]
@@ -44,6 +48,8 @@ class Plan:
     """Links whose look-up failed earlier and was not repeated."""
     postponed: tuple[Postponed, ...]
     """Links that were not looked up, because their site has stopped answering in this run."""
+    removed: tuple[str, ...] = ()
+    """Ids of videos that were taken out for good, by their tombstones."""
 
 
 def read_plan(store: Store) -> dict[str, Any]:
@@ -95,8 +101,11 @@ def plan_tasks(
     fingerprint_of: FingerprintOf,
     *,
     retry_failed: bool,
+    tombstones: Tombstones = NO_TOMBSTONES,
 ) -> Plan:
     """Look up what must be looked up, put the rows of each video together, and remember both in OUT.
+
+    Videos that were taken out for good get their row in the videos table, and nobody is asked about them.
 
     A link whose look-up failed is treated like a video that failed: it is looked up again only where that may help.
 
@@ -112,6 +121,8 @@ def plan_tasks(
     found: list[tuple[str, str, SourceRow]] = []
     for row in rows:
         videos = known_videos(row, links)
+        if videos is None and (removed := tombstones.id_of_link(row.url)) is not None:
+            videos = [(removed, row.url)]
         if videos is None and row.url not in unknown:
             stand_in = VideoTask(link_id(row.url), row.url, (row,))
             earlier = last_failure(store, stand_in.video_id, None)
@@ -126,8 +137,8 @@ def plan_tasks(
                 unknown[row.url] = _wanted(stand_in, fingerprint)
         found += [(video_id, url, row) for video_id, url in videos or ()]
     check_ids(found)
-    items = tuple(WorkItem(task, fingerprint_of(task)) for task in group_tasks(found))
-    asked = [_wanted(item.task, item.fingerprint) for item in items] + list(unknown.values())
+    wanted = [WorkItem(task, fingerprint_of(task)) for task in group_tasks(found)]
+    asked = [_wanted(item.task, item.fingerprint) for item in wanted] + list(unknown.values())
     cache = downloader.config.cache.resolve()
     cached = {} if is_elsewhere(store, plan) else plan.get("cached", {})
     store.write_plan(
@@ -139,13 +150,33 @@ def plan_tasks(
             "cached": _with_this_run(cached, cache, asked),
         }
     )
+    refused = _refused(tombstones, [item.task for item in wanted], links)
+    for task in (item.task for item in wanted if item.task.video_id in refused):
+        _leave_removed_row(store, task, refused[task.video_id])
     ended = tuple(failed.values())
     return Plan(
-        items,
+        tuple(item for item in wanted if item.task.video_id not in refused),
         tuple(f for f in ended if isinstance(f, Failed)),
         tuple(left),
         tuple(f for f in ended if isinstance(f, Postponed)),
+        tuple(refused),
     )
+
+
+def _refused(tombstones: Tombstones, tasks: Sequence[VideoTask], links: Links) -> dict[str, Tombstone]:
+    """By video id, why a video is not taken in."""
+    shared = shared_links(links)
+    found = {
+        task.video_id: tombstones.of_video(task.video_id, None if task.url in shared else task.url) for task in tasks
+    }
+    return {video_id: why for video_id, why in found.items() if why is not None}
+
+
+def _leave_removed_row(store: Store, task: VideoTask, why: Tombstone) -> None:
+    """Give a removed video its row in the videos table where it has none: it may come under a new id."""
+    part = store.part("videos", task.video_id)
+    if not part.exists() or read_part(part, ["status"])["status"].to_pylist() != ["removed"]:
+        remove_unit(store, task.video_id, task.url, refusal(why))
 
 
 def _wanted(task: VideoTask, fingerprint: str) -> dict[str, str]:

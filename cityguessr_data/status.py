@@ -11,15 +11,18 @@ from typing import Any
 
 from .core.errors import InputError
 from .planning import is_elsewhere, read_plan
+from .review.progress import ReviewProgress, read_progress
 from .run.ledger import LastFailure, last_failures
 from .run.store import Store, read_part
+from .run.tombstones import read_tombstones
 
 
 @dataclass(frozen=True)
 class Status:
     """What a data set holds, also of videos whose manifests are not written yet.
 
-    asked = done + dropped + gone + retryable + pending. Clips, frames and faces are those of all committed videos.
+    asked = done + dropped + removed + gone + retryable + pending. Clips, frames and faces are those of all committed
+    videos.
     """
 
     out: Path
@@ -29,6 +32,8 @@ class Status:
     """Asked for, and committed as asked for now."""
     dropped: dict[str, int]
     """By reason."""
+    removed: int
+    """Taken out for good, or never taken in because of that."""
     gone: tuple[LastFailure, ...]
     """Permanent failures."""
     retryable: tuple[LastFailure, ...]
@@ -41,6 +46,8 @@ class Status:
     clips: int
     frames: int
     faces_blurred: int
+    review: ReviewProgress | None
+    """How far a review is; None where nobody has decided anything."""
     clips_as_imported: int
     """Clips whose frames were never anonymised here: they lie where they were imported from."""
     cache: Path | None
@@ -66,16 +73,29 @@ def read_status(out: Path) -> Status:
     if not plan:
         wanted = {video_id: video.fingerprint for video_id, video in committed.items()}
     as_wanted = {video_id for video_id, video in committed.items() if wanted.get(video_id) == video.fingerprint}
+    urls = {video["video_id"]: video["url"] for video in plan.get("videos", ())}
+    tombstones = read_tombstones(store)
+    rows = {
+        video_id: read_part(store.part("videos", video_id), ["status", "reason"]).to_pylist()[0]
+        for video_id in committed
+    }
+    taken_out = {video_id for video_id, row in rows.items() if row["status"] == "removed"}
+    # A changed row of a video that lost all its clips may ask for others; one that was removed itself never comes back
+    removed = {
+        video_id
+        for video_id in taken_out & set(wanted)
+        if video_id in as_wanted or tombstones.of_video(video_id, urls.get(video_id)) is not None
+    }
     failed = [
         failure
         for video_id, failure in last_failures(store, committed).items()
-        if video_id not in as_wanted and wanted.get(video_id) == failure.fingerprint
+        if video_id not in as_wanted | removed and wanted.get(video_id) == failure.fingerprint
     ]
     dropped: Counter[str] = Counter()
     clips = frames = faces = as_imported = 0
     columns = ["n_sampled", "n_faces", *(["blur"] if "imported" in dataset else [])]
     for video_id in committed:
-        row = read_part(store.part("videos", video_id), ["status", "reason"]).to_pylist()[0]
+        row = rows[video_id]
         if row["status"] == "dropped" and video_id in as_wanted:
             dropped[str(row["reason"]).partition(":")[0]] += 1
         table = read_part(store.part("clips", video_id), columns).to_pydict()
@@ -86,16 +106,18 @@ def read_status(out: Path) -> Status:
     return Status(
         out=out,
         asked=len(wanted),
-        done=len(as_wanted) - dropped.total(),
+        done=len(as_wanted - removed) - dropped.total(),
         dropped=dict(dropped),
+        removed=len(removed),
         gone=tuple(f for f in failed if f.error_class.permanent),
         retryable=tuple(f for f in failed if not f.error_class.permanent),
-        pending=len(wanted) - len(as_wanted) - len(failed),
-        outdated=len(set(committed) & set(wanted) - as_wanted),
-        extra=len(set(committed) - set(wanted)),
+        pending=len(wanted) - len(as_wanted | removed) - len(failed),
+        outdated=len(set(committed) & set(wanted) - as_wanted - removed),
+        extra=len(set(committed) - set(wanted) - taken_out),
         clips=clips,
         frames=frames,
         faces_blurred=faces,
+        review=read_progress(store) if store.parts("decisions") else None,
         clips_as_imported=as_imported,
         cache=Path(plan["cache"]) if plan else None,
         cache_bytes=0 if is_elsewhere(store, plan) else _bytes(doomed_files(plan)),

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.core.errors import MediaError
-from cityguessr_data.over_frames.read_stage import read_picture
+from cityguessr_data.media.pictures import read_picture
 from tests.support_build import CGTOOL, cgtool, result_of
 from tests.support_imported import (
     FACE,

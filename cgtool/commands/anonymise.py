@@ -17,12 +17,12 @@ def anonymise(
     conf: Annotated[float | None, typer.Option(help="Blur faces of this score and over. [0.5; strict: 0.2]")] = None,
     nms: Annotated[float | None, typer.Option(help="NMS overlap of the detector. [0.3]")] = None,
     blur: Annotated[
-        str | None, typer.Option(metavar="paper|strict", help="paper: as published; strict: for release. [paper]")
+        str | None, typer.Option(metavar="paper|strict", help="paper: as published; strict: for release. \\[paper]")
     ] = None,
     blur_kernel: Annotated[int | None, typer.Option(metavar="PX", help="Kernel of the paper's blur. [63]")] = None,
     blur_sigma: Annotated[float | None, typer.Option(metavar="PX", help="Sigma of the paper's blur. [21]")] = None,
     detector: Annotated[
-        str | None, typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. [resnet50]")
+        str | None, typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. \\[resnet50]")
     ] = None,
     detector_size: Annotated[
         int | None, typer.Option(metavar="PX", help="Longer side of the detector's input. [1280]")
@@ -38,19 +38,21 @@ def anonymise(
         str | None,
         typer.Option(
             metavar="auto|openvino|onnx|torch|pypi",
-            help="Runs the detector. [auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
+            help="Runs the detector. \\[auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="auto|fp32|bf16|fp16",
-            help="What it computes in; half precision is faster and finds fewer faces. [auto: fp32]",
+            help="What it computes in; half precision is faster and finds fewer faces. \\[auto: fp32]",
         ),
     ] = None,
     jpeg_quality: Annotated[int | None, typer.Option(help="Of the copies, 1 to 100. [95]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read and detect. [one a core]")] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the detector runs. [auto]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read and detect. \\[one a core]")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the detector runs. \\[auto]")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Find and blur the faces in imported frames: blurred copies under OUT, the originals are never touched.

@@ -15,26 +15,26 @@ def build(
         Path | None, typer.Argument(help="Footage like what you will build from; without, the demo's is made.")
     ] = None,
     detector: Annotated[
-        str | None, typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. [resnet50]")
+        str | None, typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. \\[resnet50]")
     ] = None,
     detector_size: Annotated[
         int | None, typer.Option(metavar="PX", help="Longer side of the detector's input. [1280]")
     ] = None,
     detector_scale: Annotated[float | None, typer.Option(metavar="FACTOR", help="Times that size. [1]")] = None,
     detector_backend: Annotated[
-        str | None, typer.Option(metavar="auto|openvino|onnx|torch", help="Runs the detector. [auto]")
+        str | None, typer.Option(metavar="auto|openvino|onnx|torch", help="Runs the detector. \\[auto]")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What models compute in. [auto: fp32]")
+        str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What models compute in. \\[auto: fp32]")
     ] = None,
     scene_model: Annotated[
-        str | None, typer.Option(metavar="resnet18|resnet50|FILE.onnx|off", help="Places365 model. [resnet18]")
+        str | None, typer.Option(metavar="resnet18|resnet50|FILE.onnx|off", help="Places365 model. \\[resnet18]")
     ] = None,
-    blur: Annotated[str | None, typer.Option(metavar="paper|strict", help="As for a build. [paper]")] = None,
+    blur: Annotated[str | None, typer.Option(metavar="paper|strict", help="As for a build. \\[paper]")] = None,
     clip_frames: Annotated[str | None, typer.Option(metavar="LOW-HIGH", help="Frames of a clip. [800-900]")] = None,
     samples: Annotated[int | None, typer.Option(help="Frames kept of a clip. [100]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes, as for a build. [one a core]")] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes, as for a build. \\[one a core]")] = None,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. \\[auto]")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Clips that every worker does in the measured stretch.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each thing is measured; the median is told.")] = 5,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,

@@ -24,7 +24,7 @@ def build_dataset(
     blur: Annotated[
         str | None,
         typer.Option(
-            metavar="paper|strict", help="paper: as published; strict: for release. [paper]", rich_help_panel=PAPER
+            metavar="paper|strict", help="paper: as published; strict: for release. \\[paper]", rich_help_panel=PAPER
         ),
     ] = None,
     blur_kernel: Annotated[
@@ -39,7 +39,7 @@ def build_dataset(
     samples: Annotated[int | None, typer.Option(help="Frames kept of a clip. [100]", rich_help_panel=PAPER)] = None,
     detector: Annotated[
         str | None,
-        typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. [resnet50]", rich_help_panel=PAPER),
+        typer.Option(metavar="resnet50|mobilenet0.25", help="RetinaFace network. \\[resnet50]", rich_help_panel=PAPER),
     ] = None,
     detector_size: Annotated[
         int | None,
@@ -60,18 +60,18 @@ def build_dataset(
     scene_model: Annotated[
         str | None,
         typer.Option(
-            metavar="resnet18|resnet50|FILE.onnx|off", help="Places365 model. [resnet18]", rich_help_panel=PAPER
+            metavar="resnet18|resnet50|FILE.onnx|off", help="Places365 model. \\[resnet18]", rich_help_panel=PAPER
         ),
     ] = None,
     scene_parents: Annotated[
         str | None,
         typer.Option(
-            metavar="split|first", help="How a category of several classes counts. [split]", rich_help_panel=PAPER
+            metavar="split|first", help="How a category of several classes counts. \\[split]", rich_help_panel=PAPER
         ),
     ] = None,
     taxonomy: Annotated[
         Path | None,
-        typer.Option(help="Table of cities, states, countries, continents. [cityguessr166]", rich_help_panel=PAPER),
+        typer.Option(help="Table of cities, states, countries, continents. \\[cityguessr166]", rich_help_panel=PAPER),
     ] = None,
     min_duration: Annotated[
         float | None, typer.Option(metavar="S", help="Drop shorter videos.", rich_help_panel=PAPER)
@@ -92,16 +92,16 @@ def build_dataset(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that decode and detect. [one a core]", rich_help_panel=SPEED)
+        int | None, typer.Option(help="Processes that decode and detect. \\[one a core]", rich_help_panel=SPEED)
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. [auto]", rich_help_panel=SPEED)
+        str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. \\[auto]", rich_help_panel=SPEED)
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="auto|fp32|bf16|fp16",
-            help="What models compute in; half precision is faster and finds fewer faces. [auto: fp32]",
+            help="What models compute in; half precision is faster and finds fewer faces. \\[auto: fp32]",
             rich_help_panel=SPEED,
         ),
     ] = None,
@@ -109,7 +109,7 @@ def build_dataset(
         str | None,
         typer.Option(
             metavar="auto|openvino|onnx|torch|pypi",
-            help="Runs the detector. [auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
+            help="Runs the detector. \\[auto: torch on a GPU; on a CPU openvino where installed, else onnx]",
             rich_help_panel=SPEED,
         ),
     ] = None,

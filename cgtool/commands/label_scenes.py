@@ -19,15 +19,15 @@ def label_scenes(
         typer.Option("--from", metavar="FILE", help="Take the labels from a Parquet or CSV file; see above."),
     ] = None,
     scene_model: Annotated[
-        str | None, typer.Option(metavar="resnet18|resnet50|FILE.onnx", help="Places365 model. [resnet18]")
+        str | None, typer.Option(metavar="resnet18|resnet50|FILE.onnx", help="Places365 model. \\[resnet18]")
     ] = None,
     scene_parents: Annotated[
-        str | None, typer.Option(metavar="split|first", help="How a category of several classes counts. [split]")
+        str | None, typer.Option(metavar="split|first", help="How a category of several classes counts. \\[split]")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read and label. [one a core]")] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs. [auto]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read and label. \\[one a core]")] = None,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs. \\[auto]")] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What the model computes in. [auto: fp32]")
+        str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="What the model computes in. \\[auto: fp32]")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:

@@ -3,7 +3,8 @@
 CgtoolError                 message: what happened; hint: what to do. One line each.
 ├── InputError              the user's table, option or OUT is not fit; nothing was started   exit 2
 │   ├── TableError          a sources or taxonomy table, with every fault and its line
-│   └── SourceError         a data set to import, with every fault and its path (importers/found.py)
+│   ├── SourceError         a data set to import, with every fault and its path (importers/found.py)
+│   └── FramesError         frames that cannot be exported, each with what is wrong (publish/frames.py)
 ├── MachineError            this machine is not fit (weights, disk rights, a library)         exit 2
 │   └── WeightsError        a weights file is missing or is not the file it should be
 ├── StopError               the run stopped early and can be resumed                          exit 3

@@ -124,3 +124,46 @@ TABLES: dict[str, pa.Schema] = {
     "faces": FACES,
     "attempts": ATTEMPTS,
 }
+
+DECISIONS = _schema(
+    required=[
+        ("decision_id", pa.string()),
+        ("decided_at", pa.timestamp("us", tz="UTC")),
+        ("reviewer", pa.string()),
+        ("session", pa.string()),
+        ("action", pa.string()),
+        ("clip_id", pa.string()),
+        ("fingerprint", pa.string()),
+    ],
+    nullable=[
+        ("position", pa.int32()),
+        ("x0", pa.float32()),
+        ("y0", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("value", pa.string()),
+        ("undoes", pa.string()),
+    ],
+    order="decision_id decided_at reviewer session action clip_id fingerprint position x0 y0 x1 y1 value undoes",
+)
+
+TOMBSTONES = _schema(
+    required=[
+        ("kind", pa.string()),
+        ("id", pa.string()),
+        ("removed_at", pa.timestamp("us", tz="UTC")),
+        ("reason", pa.string()),
+        ("version", pa.string()),
+    ],
+    nullable=[
+        ("video_id", pa.string()),
+        ("url", pa.string()),
+        ("sha256", pa.string()),
+        ("start_frame", pa.int64()),
+        ("end_frame", pa.int64()),
+    ],
+    order="kind id removed_at reason version video_id url sha256 start_frame end_frame",
+)
+
+AFTERWARDS: dict[str, pa.Schema] = {"decisions": DECISIONS, "tombstones": TOMBSTONES}
+"""Tables that a build does not make: of a review, and of removals. There once the first row is."""

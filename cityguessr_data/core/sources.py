@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .taxonomy_checks import coordinates
 from .types import Place, SourceRow, VideoTask
 
 REQUIRED = ("url", "city")
-OPTIONAL = ("video_id", "state", "country", "continent", "lat", "lon", "start_s", "end_s", "license")
+OPTIONAL = ("video_id", "state", "country", "continent", "lat", "lon", "start_s", "end_s", "license", "clip_index")
 OWN_COLUMNS = frozenset(
     {"title", "channel", "upload_date", "sha256", "status", "reason"}
     | {"duration_s", "fps", "width", "height", "n_frames", "n_clips"}
@@ -28,6 +28,8 @@ OWN_COLUMNS = frozenset(
 """Columns that the videos table fills itself: a source column of that name passes through as `source_<name>`."""
 
 _MAX_ID = 120
+_MAX_INDEX = 99_999
+"""A clip id has five digits for it."""
 
 
 def read_sources(table: str | Path, taxonomy: Taxonomy, *, allow_private_hosts: bool = False) -> tuple[SourceRow, ...]:
@@ -87,8 +89,8 @@ def group_tasks(rows_with_ids: Iterable[tuple[str, str, SourceRow]]) -> tuple[Vi
     Videos come in the order of their first row; a row that names one video twice (a playlist may) counts once.
 
     Raises:
-        InputError: one row names several videos under one id, or two rows claim the same seconds of one video, which
-            a table cannot show before its playlists are expanded.
+        InputError: one row names several videos under one id, or two rows claim the same seconds or clip number of one
+            video, which a table cannot show before its playlists are expanded.
     """
     groups: dict[str, list[SourceRow]] = {}
     urls: dict[tuple[str, int], str] = {}
@@ -108,6 +110,8 @@ def group_tasks(rows_with_ids: Iterable[tuple[str, str, SourceRow]]) -> tuple[Vi
                 f"lines {other} and {line} both name the same seconds of {video_id}",
                 "Give each row a start_s and end_s of its own, or remove one",
             )
+        for line, fault in _misnumbered(rows):
+            raise InputError(f"line {line}: {fault}", "Give each row of the video a clip_index of its own, or none")
     # The url is that of the earliest span: the order of the table is not part of what is asked
     return tuple(VideoTask(video_id, urls[video_id, rows[0].line], tuple(rows)) for video_id, rows in groups.items())
 
@@ -144,6 +148,7 @@ def _row(
     if lat is not None:
         place = replace(place, lat=lat, lon=lon)
     before = len(faults)
+    clip_index = _clip_index(line, cells, faults)
     start_s = _seconds(line, "start_s", cells, faults)
     end_s = _seconds(line, "end_s", cells, faults)
     if end_s is not None and end_s <= (start_s or 0.0):
@@ -166,6 +171,7 @@ def _row(
         end_s=end_s,
         license=cells.get("license") or None,
         extra={column: cell for column, cell in cells.items() if column not in (*REQUIRED, *OPTIONAL)},
+        clip_index=clip_index,
     )
 
 
@@ -179,8 +185,21 @@ def _seconds(line: int, column: str, cells: Mapping[str, str], faults: list[Faul
         return None
 
 
+def _clip_index(line: int, cells: Mapping[str, str], faults: list[Fault]) -> int | None:
+    if not cells.get("clip_index"):
+        return None
+    try:
+        index = number(cells["clip_index"], 0, _MAX_INDEX)
+        if index != int(index):
+            raise ValueError(f"expected a whole number, got {cells['clip_index']!r}")
+    except ValueError as exc:
+        faults.append((line, f"clip_index: {exc}"))
+        return None
+    return int(index)
+
+
 def _conflicts(rows: list[SourceRow]) -> list[Fault]:
-    """What is wrong between rows: one id for two links, two ids for one link, the same seconds twice."""
+    """What is wrong between rows: one id for two links, two ids for one link, the same seconds or clip number twice."""
     faults: list[Fault] = []
     first_by_id: dict[str, SourceRow] = {}
     first_by_url: dict[str, SourceRow] = {}
@@ -203,6 +222,28 @@ def _conflicts(rows: list[SourceRow]) -> list[Fault]:
             faults.append(
                 (line, f"the same video and seconds as line {other_line}: spans of one video must not overlap")
             )
+        faults += _misnumbered(group)
+    return faults
+
+
+def _misnumbered(rows: Sequence[SourceRow]) -> list[Fault]:
+    """What is wrong with the clip numbers of one video's rows: all have one, each its own, or none has."""
+    numbered = [row for row in rows if row.clip_index is not None]
+    if not numbered:
+        return []
+    faults = [
+        (
+            row.line,
+            f"clip_index is empty here and {numbered[0].clip_index} for the same video on line {numbered[0].line}",
+        )
+        for row in rows
+        if row.clip_index is None
+    ]
+    first: dict[int | None, int] = {}
+    for row in sorted(numbered, key=lambda row: row.line):
+        other = first.setdefault(row.clip_index, row.line)
+        if other != row.line:
+            faults.append((row.line, f"clip_index {row.clip_index} stands on line {other} too, of the same video"))
     return faults
 
 

@@ -56,6 +56,8 @@ class SourceRow:
     license: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     """Columns that pass through to the videos table."""
+    clip_index: int | None = None
+    """The span is one clip, and this is its number: of a table that rebuilds clips which are known already."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class VideoTask:
     video_id: str
     url: str
     rows: tuple[SourceRow, ...]
+    removed: tuple[tuple[int, int], ...] = ()
+    """Frames of the source (the last exclusive) that no clip may hold: those of clips that were removed."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,12 @@ class LocalVideo:
     """YYYY-MM-DD."""
 
 
-DropReason = Literal["too-short", "too-long", "too-small", "live"]
+DropReason = Literal["too-short", "too-long", "too-small", "live", "removed"]
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A video left out by policy, not by failure: counted with its reason."""
+    """A video left out by policy, not by failure: counted with its reason. `removed`: it was taken out for good."""
 
     reason: DropReason
     message: str

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from threading import Lock
@@ -26,9 +27,12 @@ from ..core.atomic import write_bytes
 from ..core.errors import InputError
 from ..core.schemas import SCHEMA_VERSION
 from ..core.types import LEVELS
+from ..publish.ledger import forget_clips
 from ..run.assemble import assemble, is_stale
 from ..run.store import Store
+from ..run.take_out import enforce, settle
 from ..run.tally import count
+from ..run.tombstones import read_tombstones
 from .checking import CheckedUnit, checked_units
 from .commit import commit, committed_mark, listing_mark
 from .found import Fault, Survey, Unit, counted
@@ -50,6 +54,8 @@ class _Tally:
     frames: int = 0
     seconds: float = 0.0
     mixed: int = 0
+    removed: int = 0
+    """Clips that were taken out for good, and that the source brought again."""
     others: int = 0
     an_other: str = ""
     """The first of them."""
@@ -100,9 +106,13 @@ def import_survey(
         try:
             _import_units(store, survey, listener, workers, tally)
         finally:
+            if read_tombstones(store):  # a source whose files have changed comes whole: what was removed goes again
+                taken = enforce(store, partial(forget_clips, store))
+                tally.removed = len(taken.clip_ids)
             if is_stale(store) or "counts" not in (store.dataset() or {}):
                 assemble(store)
                 store.write_dataset(_described(store, survey) | {"counts": count(store)})
+            settle(store)
         left = (*survey.left, *(test.unknown if test else ()), *tally.left)
         _write_left(out, left)
         return _result(store, survey, test, tally, left)
@@ -255,6 +265,8 @@ def _odd_lengths(clips: pa.Table) -> Iterator[str]:
 def _notes(store: Store, survey: Survey, tally: _Tally, clips: pa.Table) -> Iterator[str]:
     if tally.others:
         yield f"{counted(tally.others, 'file')} that are no frame passed over, e.g. {tally.an_other}"
+    if tally.removed:
+        yield f"{counted(tally.removed, 'clip')} not taken in: removed from this data set before"
     if tally.mixed:
         yield f"{counted(tally.mixed, 'clip')} with frames of several sizes: width and height are those of the first"
     if survey.kind == "cityguessr68k":

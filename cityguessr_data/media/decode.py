@@ -39,6 +39,8 @@ class VideoIndex:
     """(n_frames,) float64, ascending, seconds from the first frame."""
     fault: str | None = None
     """What demuxing found wrong, e.g. that the file ends before its header says; the frames before it are good."""
+    first_s: float | None = None
+    """When the first frame is shown by the file's own clock; None where packets have no times."""
 
     def frame_at(self, time_s: float) -> int:
         """The first frame shown at or after `time_s`; n_frames when there is none."""
@@ -103,6 +105,7 @@ def index_video(path: Path) -> VideoIndex:
         rate = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
         timed = [stamp * time_base for stamp in stamps if stamp is not None]
         shown = np.sort(np.asarray(timed)) if len(timed) == n_frames else np.arange(n_frames) / rate
+        first_s = float(shown[0]) if len(timed) == n_frames else None
         shown = shown - shown[0]
         last_s = float(shown[-1])
         fps = (n_frames - 1) / last_s if last_s > 0 else rate
@@ -110,7 +113,7 @@ def index_video(path: Path) -> VideoIndex:
             context.width, context.height, orientation_of(first) if first is not None else (1, 0, 0, 1)
         )
         info = MediaInfo(n_frames=n_frames, fps=fps, width=size[0], height=size[1], duration_s=last_s + 1 / fps)
-        return VideoIndex(info, shown, fault)
+        return VideoIndex(info, shown, fault, first_s)
 
 
 def decode(

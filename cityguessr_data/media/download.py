@@ -1,6 +1,7 @@
 """From a link to a video on the local disk: a download that is polite, resumable and always ends in a typed outcome.
 
     resolve(url)          -> which videos a link stands for: one, or those of a playlist or page
+    look(video_id, url)   -> nothing       it is still there; else the VideoError that `fetch` would end in
     fetch(video_id, url)  -> LocalVideo    in the cache, or the local file in place
                           or Dropped       the user's limits leave it out
                           or VideoError    removed, private, age, geo, copyright, bot-check, network, bad-media
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cityguessr_data.core.errors import CgtoolError, ErrorClass, StopError, VideoError
 from cityguessr_data.core.types import Dropped, LocalVideo
 from cityguessr_data.media import outcomes
-from cityguessr_data.media.download_config import DownloadConfig, Progress, ResolvedVideo
+from cityguessr_data.media.download_config import DownloadConfig, Progress, Refused, ResolvedVideo
 from cityguessr_data.media.failures import close_left_open, typed
 from cityguessr_data.media.hosts import HostGuard, host_of
 from cityguessr_data.media.ids import is_local, offline_id
@@ -46,8 +47,16 @@ class DownloadStopped(StopError):
 class Downloader:
     """Looks up and downloads videos. May be shared by threads; the rate and the blocked sites then count for all."""
 
-    def __init__(self, config: DownloadConfig, *, guard: HostGuard | None = None, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        config: DownloadConfig,
+        *,
+        guard: HostGuard | None = None,
+        pace: Pace | None = None,
+        refused: Refused | None = None,
+    ) -> None:
         self.config = config
+        self.refused = refused or Refused()
         self.cache = SourceCache(config.cache)
         self.guard = guard or HostGuard(allow_private=config.allow_private_hosts)
         self.pace = pace or Pace(config.rate_per_hour)
@@ -67,6 +76,20 @@ class Downloader:
             return (ResolvedVideo(known, url),)
         videos: tuple[ResolvedVideo, ...] = self._ask(url, None, None, stop, lambda session: session.videos())
         return videos
+
+    def look(self, video_id: str, url: str, stop: threading.Event | None = None) -> None:
+        """Ask a site whether a video is still there, by one look-up; nothing is downloaded or written.
+
+        Raises:
+            VideoError: it is not, or the site could not be asked; SiteBlocked and RefusedHostError among them.
+            DownloadStopped: `stop` was set.
+        """
+        self._ask(url, None, None, stop, lambda session: session.look(video_id))
+
+    def forget(self, video_id: str) -> None:
+        """Delete what the cache holds of a video: its source, and what an unfinished download left."""
+        self.cache.drop(video_id)
+        self.cache.drop_partial(video_id)
 
     def fetch(
         self, video_id: str, url: str, progress: Progress | None = None, stop: threading.Event | None = None
@@ -137,7 +160,7 @@ class Downloader:
         from cityguessr_data.media.session import Session  # imports yt_dlp
 
         try:
-            with Session(self.config, self.guard, url, folder, progress, halt) as session:
+            with Session(self.config, self.guard, url, folder, progress, halt, self.refused) as session:
                 return job(session)
         except CgtoolError:
             raise

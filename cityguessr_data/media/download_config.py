@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,6 +68,16 @@ class DownloadConfig:
             raise InputError(f"the proxy {self.proxy!r} is of no known kind", f"Begin it with one of {_PROXY_SCHEMES}")
         if self.cookies is not None and not self.cookies.is_file():
             raise InputError(f"the cookie file {self.cookies} does not exist", "Give --cookies an existing file")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was taken out of a data set for good: not asked for, or not downloaded once its site tells what it is."""
+
+    channels: frozenset[str] = frozenset()
+    """Names of channels."""
+    id_of: Callable[[str], str | None] = field(default=lambda _url: None)
+    """The id of the removed video that a link stands for; None for all other links."""
 
 
 @dataclass(frozen=True)

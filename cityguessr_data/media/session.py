@@ -11,12 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from yt_dlp.networking import Request
 from yt_dlp.utils import PlaylistEntries, unsmuggle_url
 
 from cityguessr_data.core.errors import ErrorClass, InputError, MediaError, VideoError
 from cityguessr_data.core.sources import safe_id
 from cityguessr_data.core.types import Dropped, DropReason
-from cityguessr_data.media.download_config import DownloadConfig, Progress, ResolvedVideo
+from cityguessr_data.media.download_config import DownloadConfig, Progress, Refused, ResolvedVideo
 from cityguessr_data.media.failures import retry_after_s, typed, worth_retrying
 from cityguessr_data.media.hosts import HostGuard
 from cityguessr_data.media.ids import generic_id, offline_id
@@ -49,8 +50,10 @@ class Session:
         folder: Path | None,
         progress: Progress | None,
         halt: threading.Event,
+        refused: Refused,
     ) -> None:
         self.config, self.url, self.halt, self._progress = config, url, halt, progress
+        self._refused = refused
         params = options(
             max_height_px=config.max_height_px,
             timeout_s=config.timeout_s,
@@ -95,6 +98,18 @@ class Session:
         if not done[0].get("filepath"):
             raise MediaError(f"{self.url} gave no file", "Check the link in a browser")
         return Path(done[0]["filepath"]), _about(info)
+
+    def look(self, video_id: str) -> None:
+        """See that the link still gives its video; of a page with several, the one of this id.
+
+        A page of no known site may be there while its video file is not: that is asked for one byte.
+        """
+        entry = self._pick(video_id)
+        if entry.get("extractor_key") == "Generic" and not entry.get("direct"):
+            links = [entry.get("url"), *(one.get("url") for one in entry.get("formats") or ())]
+            link = next((link for link in links if link and link.startswith(("http://", "https://"))), None)
+            if link is not None:
+                self._patiently(lambda: self.ydl.urlopen(Request(link, headers={"Range": "bytes=0-0"})).close())
 
     def _pick(self, video_id: str) -> Entry:
         top = self._follow({"url": self.url})
@@ -145,7 +160,7 @@ class Session:
     def _pointer(self, entry: Entry, depth: int) -> Iterator[tuple[Entry, ResolvedVideo]]:
         url = unsmuggle_url(entry["url"])[0]
         extractor = self.ydl.get_info_extractor(entry["ie_key"]) if entry.get("ie_key") else None
-        name = offline_id(url)
+        name = self._refused.id_of(url) or offline_id(url)
         if name is None and extractor is not None and extractor.is_single_video(url) and entry.get("id"):
             name = safe_id(f"{extractor.IE_NAME}_{entry['id']}")
         if name is None and depth < _MAX_DEPTH:
@@ -173,6 +188,8 @@ class Session:
 
     def _check_known(self, entry: Mapping[str, Any]) -> None:
         """Drop by what the lookup told, before a format is chosen."""
+        if _channel(entry) in self._refused.channels:
+            raise _Drop("removed", "its channel was removed from this data set")
         if entry.get("is_live") or entry.get("live_status") in ("is_live", "is_upcoming"):
             raise _Drop("live", f"{self.url} is a live stream")
         seconds = entry.get("duration")
@@ -205,10 +222,15 @@ def _title(info: Mapping[str, Any]) -> str | None:
     return plain(str(info["title"])) if info.get("title") else None
 
 
+def _channel(info: Mapping[str, Any]) -> str | None:
+    name = info.get("channel") or info.get("uploader")
+    return plain(str(name)) if name else None
+
+
 def _about(info: Mapping[str, Any]) -> dict[str, str | None]:
     texts = {
         "title": info.get("title"),
-        "channel": info.get("channel") or info.get("uploader"),
+        "channel": _channel(info),
         "license": info.get("license"),
         "extractor": info.get("extractor"),
     }

@@ -41,6 +41,12 @@ class SourceCache:
         if not only_empty or not any(folder.iterdir()):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def drop(self, video_id: str) -> None:
+        """Delete a video's file, its note first: without it the file does not count as whole."""
+        self._note(video_id).unlink(missing_ok=True)
+        for path in (self.root / "sources").glob(f"{video_id}.*"):
+            path.unlink()
+
     def find(self, video_id: str, url: str) -> LocalVideo | None:
         """The complete video of this id and url; None where it is missing, of another url or of another size."""
         try:

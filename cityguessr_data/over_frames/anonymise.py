@@ -22,7 +22,7 @@ from ..vision.phash import phash
 from .copies import CopiesConfig
 from .go import StageResult, finish, run_over
 from .read_stage import ReadStage
-from .units import Unit, opened, originals, originals_path, read_units, work_items
+from .units import Unit, opened, originals, read_units, work_items
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def anonymise(config: AnonymiseRun, listener: Listener) -> StageResult:
     recorded = _recorded(config, detector)
     with store.locked():
         store.recover()
-        for leftover in originals_path(store, "x").parent.glob(".*.partial"):
+        for leftover in store.originals("x").parent.glob(".*.partial"):
             leftover.unlink()
         units = {unit.name: unit for unit in read_units(store)}
         missing = [unit for unit in units.values() if unit.anonymised != _fingerprint(unit, recorded)]

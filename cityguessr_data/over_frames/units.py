@@ -19,10 +19,7 @@ from ..core.errors import ErrorClass, InputError, VideoError
 from ..core.schemas import FINGERPRINT_KEY
 from ..core.types import VideoTask
 from ..run.executor import WorkItem
-from ..run.store import Store
-
-ANONYMISED_KEY = b"cgtool.anonymised"
-"""Fingerprint of what `anonymise` was asked for when it wrote the part; absent where it has not."""
+from ..run.store import ANONYMISED_KEY, Store
 
 SCENES_KEY = b"cgtool.scenes"
 """Fingerprint of what `label-scenes` was asked for when it filled the part's scene columns."""
@@ -94,18 +91,13 @@ def frames_part(store: Store, name: str) -> Path:
     return path
 
 
-def originals_path(store: Store, name: str) -> Path:
-    """Where the places of a unit's imported frames are kept, once copies of them have taken their rows."""
-    return store.work / "originals" / f"{name}.parquet"
-
-
 def originals(store: Store, unit: Unit) -> Path:
     """The table (FOUND) of a unit's frames as they were imported, written from its frames part where that is current.
 
     Raises:
         VideoError: the copies have taken their place and the table is gone, or a frame is not where imports leave it.
     """
-    path = originals_path(store, unit.name)
+    path = store.originals(unit.name)
     if unit.anonymised is None:
         write_table(path, pq.read_table(frames_part(store, unit.name), columns=FOUND))
     elif not path.is_file():

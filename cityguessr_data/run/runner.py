@@ -25,6 +25,8 @@ class Todo:
     gone: tuple[LastFailure, ...]
     """Permanent failures; never tried again."""
     retryable: tuple[LastFailure, ...]
+    removed: tuple[str, ...] = ()
+    """Ids of videos that were taken out for good: nobody is asked about them."""
 
 
 @dataclass
@@ -44,13 +46,21 @@ class RunReport:
     """Busy seconds by stage, summed over workers."""
 
 
-def find_todo(store: Store, items: Sequence[WorkItem], *, retry_failed: bool, left: Sequence[LastFailure] = ()) -> Todo:
+def find_todo(
+    store: Store,
+    items: Sequence[WorkItem],
+    *,
+    retry_failed: bool,
+    left: Sequence[LastFailure] = (),
+    removed: Sequence[str] = (),
+) -> Todo:
     """Compare what is asked with what OUT holds, by fingerprint; reads no frame and imports no model.
 
     Of what is done only the commit is looked at, so that a run which finds thousands done is soon at work.
 
     Args:
         left: failures that have no item, because their links could not be looked up.
+        removed: ids of videos that have no item, because they were taken out for good.
     """
     committed = store.committed()
     missing: list[WorkItem] = []
@@ -72,7 +82,7 @@ def find_todo(store: Store, items: Sequence[WorkItem], *, retry_failed: bool, le
             missing.append(item)
         else:
             retryable.append(failure)
-    return Todo(tuple(missing), tuple(done), tuple(gone), tuple(retryable))
+    return Todo(tuple(missing), tuple(done), tuple(gone), tuple(retryable), tuple(removed))
 
 
 def run_items(

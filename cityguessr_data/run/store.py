@@ -26,6 +26,9 @@ from ..core.atomic import sync_folder, write_json
 from ..core.errors import InputError, MachineError, disk_full_stops
 from ..core.schemas import FINGERPRINT_KEY
 
+ANONYMISED_KEY = b"cgtool.anonymised"
+"""Fingerprint of what `anonymise` was asked for when it wrote a part; absent where it has not."""
+
 PARTS = ("frames", "faces", "videos", "clips")
 """In the order they are put in place: the clips part is the commit."""
 
@@ -153,6 +156,10 @@ class Store:
             found[path.stem] = Committed(path.stem, metadata.get(FINGERPRINT_KEY, b"").decode())
         return found
 
+    def originals(self, unit: str) -> Path:
+        """Where the places of a unit's imported frames are kept, once blurred copies have taken their rows."""
+        return self.work / "originals" / f"{unit}.parquet"
+
     def dataset(self) -> dict[str, Any] | None:
         """dataset.json, or None before the first run.
 
@@ -166,6 +173,20 @@ class Store:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except ValueError as exc:
             raise InputError(f"{path} is damaged ({exc})", "Restore it, or choose another --out") from exc
+
+    def dataset_id(self) -> str:
+        """What tells this data set from others, in dataset.json from the first time it is asked for.
+
+        Raises:
+            InputError: there is no dataset.json.
+        """
+        dataset = self.dataset()
+        if dataset is None:
+            raise InputError(f"{self.out} is not an output directory (it has no dataset.json)", "Name one")
+        if "id" not in dataset:
+            self.write_dataset({"id": secrets.token_hex(16), **dataset})
+            return self.dataset_id()
+        return str(dataset["id"])
 
     def write_dataset(self, value: dict[str, Any]) -> None:
         """Replace dataset.json; left alone where it says the same already."""

@@ -18,6 +18,7 @@ from ..core.types import Clip, LabelledFrame, LocalVideo, VideoTask
 from .parts import Counts, Parts, face_rows, frame_name, save_jpeg
 from .parts import video_table as video_table  # others make videos rows too
 from .stage import VideoJob
+from .take_out_unit import removed_row
 
 if TYPE_CHECKING:
     from ..core.types import RGB
@@ -134,12 +135,16 @@ class VideoWriter:
 
 
 def stage_empty(job: VideoJob, fingerprint: str, reason: str, message: str) -> None:
-    """Stage a video that is left out by policy: its videos row says why, its other parts are empty."""
+    """Stage a video that is left out by policy: its videos row says why, its other parts are empty.
+
+    Of one that was removed for good the row says nothing that its site told.
+    """
+    row = video_row(job, "dropped", f"{reason}: {message}", 0)
+    if reason == "removed":
+        row = removed_row(job.task.video_id, job.task.url, message)
     shutil.rmtree(job.staging, ignore_errors=True)
     with disk_full_stops(str(job.staging)):
-        Parts(job.staging, {FINGERPRINT_KEY: fingerprint.encode()}).close(
-            [], video_row(job, "dropped", f"{reason}: {message}", 0)
-        )
+        Parts(job.staging, {FINGERPRINT_KEY: fingerprint.encode()}).close([], row)
 
 
 def record_failed_video(

@@ -16,6 +16,7 @@ from ..core.threads import worker_threads
 from ..core.types import Clip, LocalVideo, SampledFrame, SourceRow
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
 from ..run.stage import DropVideo, VideoJob
+from ..run.take_out_unit import ALL_CLIPS
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,29 @@ class ClipConfig:
 def plan_video(
     video_id: str, rows: Sequence[SourceRow], index: VideoIndex, config: ClipConfig
 ) -> tuple[list[Clip], int]:
-    """The clips of a video's spans, numbered by start over all of them, and the frames of spans that no clip has."""
+    """The clips of a video's spans, numbered by start over all of them, and the frames of spans that no clip has.
+
+    A row with a `clip_index` is one clip of that number, or none where its span no longer has the frames of one: a
+    source may have changed since the row was written, and another clip must not take its place.
+    """
     clips: list[Clip] = []
     tail_frames = 0
     for row in rows:
         start = 0 if row.start_s is None else index.frame_at(row.start_s)
         end = index.info.n_frames if row.end_s is None else index.frame_at(row.end_s)
         plan = plan_clips(max(0, end - start), config.min_frames, config.max_frames)
+        if row.clip_index is not None and len(plan) != 1:
+            plan = []
         for offset, length in plan:
-            clips.append(timed(Clip(video_id, len(clips), start + offset, length, row.place), index))
+            number = len(clips) if row.clip_index is None else row.clip_index
+            clips.append(timed(Clip(video_id, number, start + offset, length, row.place), index))
         tail_frames += max(0, end - start) - sum(length for _, length in plan)
     return clips, tail_frames
+
+
+def without(clips: Sequence[Clip], removed: Sequence[tuple[int, int]]) -> list[Clip]:
+    """The clips that hold no frame of the removed spans; they keep their numbers."""
+    return [clip for clip in clips if all(end <= clip.start_frame or clip.end_frame <= start for start, end in removed)]
 
 
 def timed(clip: Clip, index: VideoIndex) -> Clip:
@@ -98,7 +111,7 @@ class ClipStage:
 
         Raises:
             MediaError: not a video, or one that breaks before its first clip is whole.
-            DropVideo: too short for one clip, or outside the limits on duration and height.
+            DropVideo: too short for one clip, outside the limits on duration and height, or every clip was removed.
         """
         for source in items:
             index = index_video(source.path)
@@ -107,6 +120,10 @@ class ClipStage:
             clips, job.tail_frames = plan_video(job.task.video_id, job.task.rows, index, self.config)
             if not clips:
                 self._refuse(index)
+            planned = len(clips)
+            clips = without(clips, job.task.removed)
+            if not clips:
+                raise DropVideo("removed", ALL_CLIPS)
             job.expect(clips[-1].end_frame, len(clips) * self.config.samples)
             whole = yield from self._frames(job, source.path, clips, index)
             if index.fault and "clip" not in job.faults:
@@ -115,6 +132,7 @@ class ClipStage:
                 raise MediaError(f"no clip could be decoded: {job.faults['clip'][1]}")
             job.notes["clip"] = (
                 f"{len(whole)} clips of {whole[0].n_frames} frames; tail of {job.tail_frames} frames left out"
+                + (f"; {planned - len(clips)} clips left out that were removed" if planned > len(clips) else "")
             )
             if self.clips_folder is not None:
                 from ..media.clip_files import write_clip_files

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +105,24 @@ def test_cache_drop_takes_its_own_files_and_nothing_else(tmp_path: Path, detecto
     assert cgtool(*args).returncode == 0
 
 
+def test_help_shows_what_stands_in_brackets() -> None:
+    """Defaults are told as `[one a core]`, which the terminal's markup would swallow."""
+    import typer
+
+    from cgtool.app import app
+
+    def commands(group: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        for name, one in getattr(group, "commands", {}).items():
+            yield (*words, name), one
+            yield from commands(one, (*words, name))
+
+    for words, one in commands(typer.main.get_command(app), ()):
+        told = [t for p in one.params for t in re.findall(r"\\?(\[[a-z][^\]]*\])", getattr(p, "help", None) or "")]
+        if told:
+            shown = " ".join(cgtool(*words, "--help", env={"COLUMNS": "400"}).stdout.split())
+            assert [text for text in told if text not in shown] == []
+
+
 def test_a_wheel_brings_what_manifests_holds(tmp_path: Path) -> None:
     build = [
         sys.executable,
@@ -124,6 +145,9 @@ def test_a_wheel_brings_what_manifests_holds(tmp_path: Path) -> None:
     parts_of_the_page = ("page.css", "page.js", "page.html.j2")
     assert {f"cityguessr_data/stats/page/{part}" for part in parts_of_the_page} <= set(names)
     assert "cityguessr_data/manifests/maps/land-110m.json" in names
+    review = ROOT / "cityguessr_data" / "review" / "page"
+    assert {f"cityguessr_data/review/page/{path.name}" for path in review.iterdir()} <= set(names)
+    assert "cityguessr_data/publish/card.md.j2" in names
     code = (
         "import cityguessr_data.core.manifests as m; from cityguessr_data.core.taxonomy import Taxonomy;"
         "from cityguessr_data.core.places365 import categories;"

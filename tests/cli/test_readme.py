@@ -25,7 +25,13 @@ COMMANDS = sorted(
 def test_commands_exist_with_their_options(line: str) -> None:
     words = shlex.split(line)[1:]
     names = [w for w in words if re.fullmatch(r"[a-z][a-z0-9-]*", w)]
-    depth = 3 if names[:2] == ["bench", "speed"] else 2 if names[0] in ("weights", "cache", "bench", "import") else 1
+    depth = (
+        3
+        if names[:2] == ["bench", "speed"]
+        else 2
+        if names[0] in ("weights", "cache", "bench", "import", "sources")
+        else 1
+    )
     command = names[:depth]
     done = cgtool(*command, "--help")
     assert done.returncode == 0, done.stderr

@@ -63,6 +63,40 @@ def test_spans_are_numbered_over_the_video_and_keep_their_own_city(tmp_path: Pat
     assert [read_number(f.rgb) for f in frames] == [f.frame_index for f in frames]
 
 
+def numbered_row(number: int, start_s: float, end_s: float) -> SourceRow:
+    return SourceRow(2, "x.mp4", TOKYO, "x", start_s, end_s, clip_index=number)
+
+
+def test_numbered_rows_give_the_clips_that_they_were_made_of(tmp_path: Path) -> None:
+    """Their spans are the times of clips, which come back whatever is missing between them, in any order of numbers."""
+    path = numbered_video(tmp_path / "x.mp4", 300, fps=29.97)
+    config = ClipConfig(40, 50, 5)
+    _, frames = run(path, config)
+    clips = list(dict.fromkeys(frame.clip for frame in frames))
+    assert len(clips) == 7
+    kept = [clip for clip in clips if clip.index not in (0, 3)]
+    rows = [numbered_row(clip.index, clip.start_s, clip.end_s) for clip in kept]
+    job, again = run(path, config, *rows)
+    assert list(dict.fromkeys(frame.clip for frame in again)) == kept
+    assert [(f.clip.index, f.frame_index) for f in again] == [
+        (f.clip.index, f.frame_index) for f in frames if f.clip in kept
+    ]
+    assert job.tail_frames == 0
+    _, odd = run(path, config, numbered_row(99_999, clips[1].start_s, clips[1].end_s))
+    assert clips_of(odd) == [("x_99999", clips[1].start_frame, clips[1].end_frame)]
+
+
+def test_a_numbered_span_that_is_no_longer_one_clip_gives_none(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "x.mp4", 300)
+    # 30 frames are too few for a clip, 150 are three of 50, 50 are one
+    rows = [numbered_row(4, 0, 1), numbered_row(5, 1, 6), numbered_row(6, 6, 6 + 50 / 30)]
+    job, frames = run(path, ClipConfig(40, 50, 5), *rows)
+    assert clips_of(frames) == [("x_00006", 180, 230)]
+    assert job.tail_frames == 180
+    with pytest.raises(DropVideo):
+        run(path, ClipConfig(40, 50, 5), *rows[:2])
+
+
 def broken_video(tmp_path: Path, n: int, keep_frames: float) -> tuple[Path, int]:
     """A fragmentless MP4 of `n` numbered frames cut off after a share of its bytes; and how many packets are left."""
     whole = numbered_video(tmp_path / "whole.mp4", n, args=(*X264, "-g", "20", "-movflags", "+faststart"))

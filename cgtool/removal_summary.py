@@ -1,0 +1,175 @@
+"""What `remove` and `refresh` print when they are done, and their JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cityguessr_data.core.units import size
+
+from .console import plain, print_json, say, stdout
+from .summary import plural
+from .tables import cut, fact
+
+if TYPE_CHECKING:
+    from cityguessr_data.removal.refresh import Answer, Refreshed
+    from cityguessr_data.removal.remove import Removal
+
+_FACT = 10  # columns of the name of a fact
+_LISTED = 10
+
+
+def show_removal(out: Path, wanted_id: str, removal: Removal, *, dry_run: bool, as_json: bool) -> None:
+    """The end of `cgtool remove`."""
+    if as_json:
+        print_json({"out": str(out), "exit_code": 0, "dry_run": dry_run, **removal_json(removal)})
+        return
+    if removal.already is not None:
+        when = f"{removal.already.removed_at:%Y-%m-%d}"
+        stdout().print(f"{plain(wanted_id)}: already removed on {when}, nothing to do", markup=False, soft_wrap=True)
+        return
+    _print(list(removal_facts(removal, dry_run=dry_run)))
+    show_exports(removal)
+    if dry_run:
+        say("dry run: nothing was removed or written")
+
+
+def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[str, str]]:
+    """What went, what did not, and what is there now."""
+    taken = removal.taken
+    whole = [one.unit for one in taken.doomed if one.whole is not None]
+    n_frames = sum(one.n_frames for one in taken.doomed)
+    n_outside = sum(one.n_outside for one in taken.doomed)
+    videos = f"{plural(len(whole), 'video')} ({_some(whole)}), " if whole else ""
+    yield (
+        "would go" if dry_run else "removed",
+        (f"{videos}{plural(len(taken.clip_ids), 'clip')}, {plural(n_frames, 'frame')}"),
+    )
+    if taken.cache.files:
+        yield "cache", f"{plural(taken.cache.files, 'file')}, {size(taken.cache.bytes)}"
+    if taken.cache.elsewhere:
+        folders = ", ".join(map(str, taken.cache.elsewhere))
+        yield "cache", f"not cleared: this data set was copied or moved; look for sources in {folders}"
+    for path in taken.own_files[:_LISTED]:
+        yield "not yours" if not path else "your file", f"{path} was not touched"
+    if n_outside:
+        yield "originals", f"{plural(n_outside, 'frame')} lie where they were imported from, and were not touched"
+    if taken.splits:
+        yield "splits", f"{', '.join(taken.splits)}: without these clips now"
+    yield "version", f"{removal.version}{' (would be)' if dry_run else ', see CHANGELOG.md'}"
+
+
+def show_exports(removal: Removal) -> None:
+    """Name the exports that still hold what was removed."""
+    if removal.exports:
+        say("these exports hold clips that were removed; make them again, and tell whoever has a copy:")
+        _list([f"{one.format} in {one.dest} (version {one.version}, {one.made_at[:10]})" for one in removal.exports])
+
+
+def removal_json(removal: Removal) -> dict[str, Any]:
+    """A removal as JSON types."""
+    taken = removal.taken
+    return {
+        "version": removal.version,
+        "already_removed_at": removal.already.removed_at.isoformat() if removal.already else None,
+        "tombstones": [asdict(one) | {"removed_at": one.removed_at.isoformat()} for one in removal.tombstones],
+        "videos": [one.unit for one in taken.doomed if one.whole is not None],
+        "clips": sorted(taken.clip_ids),
+        "frames": sum(one.n_frames for one in taken.doomed),
+        "frames_outside": sum(one.n_outside for one in taken.doomed),
+        "cache_files": taken.cache.files,
+        "cache_bytes": taken.cache.bytes,
+        "cache_left": [str(folder) for folder in taken.cache.elsewhere],
+        "own_files": list(taken.own_files),
+        "splits": list(taken.splits),
+        "exports": [asdict(one) | {"clips": len(one.clips)} for one in removal.exports],
+    }
+
+
+def show_refresh(out: Path, result: Refreshed, *, as_json: bool) -> None:
+    """The end of `cgtool refresh`."""
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "exit_code": result.exit_code,
+                "stopped": str(result.stopped) if result.stopped else None,
+                "interrupted": result.interrupted,
+                "videos": result.n_videos,
+                "counts": dict(result.counts),
+                "newly_gone": result.newly_gone,
+                "back": result.back,
+                "answers": [asdict(answer) for answer in result.answers if answer.state != "there"],
+                "removal": removal_json(result.removal) if result.removal else None,
+            }
+        )
+    else:
+        _print(list(_refresh_facts(result)))
+        if result.removal:
+            show_exports(result.removal)
+        for title, states in _TITLES:
+            if listed := result.of(*states):
+                say(title)
+                _list([_told(answer) for answer in listed])
+    if result.stopped:
+        say(f"stopped: {plain(str(result.stopped))}")
+    if result.interrupted:
+        say("interrupted: what was learned is kept; the same command goes on from here")
+    elif result.counts["not-asked"]:
+        say("a site stopped answering: the same command goes on with the others, some hours later")
+    elif result.exit_code == 1:
+        say("some could not be asked: run the same command again")
+
+
+_TITLES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("gone:", ("gone",)),
+    ("not shown to us, and not marked as gone:", ("refused",)),
+    ("could not be asked:", ("failed",)),
+    ("not asked:", ("not-asked",)),
+    ("without a link:", ("no-link",)),
+)
+
+
+def _refresh_facts(result: Refreshed) -> Iterator[tuple[str, str]]:
+    counts = result.counts
+    words = {
+        "there": "there",
+        "gone": "gone",
+        "refused": "not shown to us",
+        "failed": "could not be asked",
+        "not-asked": "not asked",
+        "no-link": "without a link",
+    }
+    told = ", ".join(f"{counts[state]:,} {word}" for state, word in words.items() if counts[state])
+    yield "videos", f"{result.n_videos:,} with clips" + (f": {told}" if told else "")
+    if result.newly_gone:
+        kept = "" if result.removal else "; their clips stay: `--remove` takes them out"
+        yield "new", f"{plural(len(result.newly_gone), 'video')} gone since the last time{kept}"
+    if result.back:
+        yield "back", f"{plural(len(result.back), 'video')} there again: {_some(result.back)}"
+    if result.removal:
+        yield from removal_facts(result.removal)
+
+
+def _told(answer: Answer) -> str:
+    return ": ".join(filter(None, (answer.video_id, answer.error_class, answer.message)))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{', '.join(cut(name) for name in names[:_LISTED])}{more}"
+
+
+def _list(lines: Sequence[str]) -> None:
+    for line in lines[:_LISTED]:
+        say(f"  {plain(line)}")
+    if len(lines) > _LISTED:
+        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")
+
+
+def _print(facts: Sequence[tuple[str, str]]) -> None:
+    console = stdout()
+    for name, value in facts:
+        console.print(fact(name, value, _FACT))

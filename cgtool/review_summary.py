@@ -1,0 +1,138 @@
+"""What `review` says when its page can be opened, and when it ends."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import sys
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .console import plain, print_json, printing, say, stdout
+from .summary import plural
+from .tables import cut, fact
+
+if TYPE_CHECKING:
+    from cityguessr_data.over_frames.apply_review import ApplyResult
+    from cityguessr_data.review.reviewing import ReviewEnd
+
+_FACT = 10  # columns of the name of a fact
+_LISTED = 10
+GROUPS = ("doubtful", "without any detection", "others")
+
+
+def user_name() -> str:
+    """Who runs this, as the system has it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return "reviewer"
+
+
+def ready(link: str, *, browser: bool, as_json: bool) -> None:
+    """Tell the one-time link, and open it where somebody sits at a terminal."""
+    if as_json:
+        say(link)  # stdout is for the object
+    else:
+        with printing():
+            sys.stdout.write(link + "\n")
+    say("The link opens the page once, on this machine. Ctrl-C ends the review; every decision is saved at once.")
+    if browser and sys.stdout.isatty() and sys.stderr.isatty():
+        webbrowser.open(link)
+
+
+def show_review(out: Path, end: ReviewEnd, *, as_json: bool) -> None:
+    """The end of a review."""
+    tally = end.tally
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "exit_code": 0,
+                "decided": dict(end.decided),
+                "decisions": end.n_decisions,
+                "clips": tally.n_clips,
+                "finished": tally.n_finished,
+                "looked_at": tally.n_settled,
+            }
+        )
+        return
+    console = stdout()
+    decided = ", ".join(f"{n:,} {action}" for action, n in sorted(end.decided.items())) or "nothing"
+    console.print(fact("decided", decided, _FACT))
+    console.print(fact("finished", f"{tally.n_finished:,} of {plural(tally.n_clips, 'clip')}", _FACT))
+    looked = [f"{n:,} of {of:,} {GROUPS[group]}" for group, n, of in tally.groups if of]
+    console.print(fact("looked at", ", ".join(looked), _FACT))
+    if end.n_decisions:
+        console.print(fact("apply", f"cgtool review {shlex.quote(str(out))} --apply", _FACT))
+
+
+def show_applied(out: Path, result: ApplyResult, *, as_json: bool) -> None:
+    """The end of `review --apply`."""
+    report = result.report
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "exit_code": result.exit_code,
+                "stopped": str(result.stopped) if result.stopped else None,
+                "interrupted": result.interrupted,
+                "videos": result.n_units,
+                "written": report.done,
+                "frames_blurred_anew": result.n_frames,
+                "clips_relabelled": result.n_relabelled,
+                "clips_dropped": result.dropped,
+                "lacking_source": [
+                    {"clip_id": clip_id, "position": position, "box": list(box)}
+                    for clip_id, position, box in result.lacking
+                ],
+                "stale_decisions": result.n_stale,
+                "failed": [
+                    {"video_id": f.video_id, "error_class": str(f.error_class), "message": f.message}
+                    for f in report.failed
+                ],
+                "seconds": report.seconds,
+            }
+        )
+    else:
+        console = stdout()
+        for name, value in _applied(result):
+            console.print(fact(name, value, _FACT))
+    if result.lacking:
+        say("no faces, and still blurred, for the source is not at hand:")
+        _list([f"{clip_id}, frame {position + 1}" for clip_id, position, _ in result.lacking])
+        say("build the data set again from its sources, and run the same command")
+    if report.failed:
+        say("failed, and left as before:")
+        _list([f"{f.video_id}: {f.error_class}: {f.message}" for f in report.failed])
+    if result.stopped:
+        say(f"stopped: {plain(str(result.stopped))}")
+    if result.interrupted:
+        say("interrupted: what is done is kept; the same command goes on from here")
+
+
+def _applied(result: ApplyResult) -> Iterator[tuple[str, str]]:
+    done = result.report.done
+    if not (done or result.dropped):
+        yield "applied", "nothing to do"
+        return
+    yield "applied", f"{plural(done, 'video')} written, {plural(result.n_frames, 'frame')} blurred anew"
+    if result.n_relabelled:
+        yield "labels", f"{plural(result.n_relabelled, 'clip')} given another city"
+    if result.dropped:
+        some = ", ".join(cut(clip_id) for clip_id in result.dropped[:_LISTED])
+        yield (
+            "dropped",
+            f"{plural(len(result.dropped), 'clip')}: {some}{'' if len(result.dropped) <= _LISTED else ' …'}",
+        )
+    if result.n_stale:
+        yield "stale", f"{plural(result.n_stale, 'decision')} about earlier builds of their clips"
+
+
+def _list(lines: Sequence[str]) -> None:
+    for line in lines[:_LISTED]:
+        say(f"  {plain(line)}")
+    if len(lines) > _LISTED:
+        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")

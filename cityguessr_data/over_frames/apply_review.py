@@ -1,0 +1,182 @@
+"""`cgtool review --apply`: carries out what reviewers decided, and nothing else; a second time it finds nothing to do.
+
+Frames whose boxes changed are blurred anew from the source with the recorded settings, so that they are as a build with
+these boxes would have made them. Without the source a box can only be added. Dropped clips go for good: a tombstone
+keeps later builds from bringing them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..core.errors import InputError
+from ..publish.ledger import forget_clips
+from ..review.decisions import Box, DecisionLog
+from ..review.lock import review_lock
+from ..review.places import Places
+from ..review.progress import applied_marks, clips_of
+from ..review.unblurred import Unblurred
+from ..run.changelog import next_version, record_change, version_of
+from ..run.compute import Compute
+from ..run.executor import Listener
+from ..run.store import Store, read_part
+from ..run.take_out import enforce, settle, shared_links
+from ..run.tombstones import Tombstone, bury
+from ..vision.blur import BlurConfig
+from ..vision.phash import phash
+from .go import StageResult, finish, run_over
+from .review_plan import UnitPlan, plan_unit
+from .review_stage import ReblurStage, ReviewConfig
+from .review_writer import LACKING_KEY, ReviewWriterConfig
+from .units import frames_part, opened, read_units, work_items
+
+
+@dataclass
+class ApplyResult(StageResult):
+    """What one run carried out. Units are videos with clips."""
+
+    n_frames: int = 0
+    """Frames that got other pixels."""
+    n_relabelled: int = 0
+    """Clips that got another city."""
+    dropped: list[str] = field(default_factory=list)
+    """Clip ids that went."""
+    lacking: list[tuple[str, int, Box]] = field(default_factory=list)
+    """(clip_id, position, box) that stay blurred though they are no face: their source is not at hand."""
+    n_stale: int = 0
+    """Decisions about earlier results of their clips, which count no more."""
+
+
+def make_compute(config: ReviewWriterConfig) -> Compute:
+    """The stage, opened: called in each worker process."""
+    return Compute((ReblurStage(config.review),), config)
+
+
+def apply_review(
+    out: Path, listener: Listener, workers: int | None = None, taxonomy: Path | None = None
+) -> ApplyResult:
+    """Apply all decisions that hold, unit by unit; a unit is committed whole or stays as it was.
+
+    Args:
+        taxonomy: a file with the cities that reviewers named; None: cityguessr166 and those of the data set.
+    Raises:
+        InputError: no output directory, no decisions or those of another data set, frames that were never anonymised,
+            a review that is open; nothing was started.
+    """
+    store, dataset = opened(out)
+    with review_lock(store), store.locked():
+        store.recover()
+        log = DecisionLog(store)
+        config = ReviewWriterConfig(_recorded(store, dataset, Places.of(store, taxonomy)), phash)
+        result = ApplyResult(0, 0)
+        result.dropped = _take_out_dropped(store, log)
+        units = read_units(store)
+        plans = {}
+        for name in {unit.name for unit in units} & set(log.units()):
+            plan = plan_unit(store, log, Unblurred(store), name, config.review.place_of)
+            result.lacking += [(clip.clip_id, *place) for clip in plan.clips for place in clip.lacking]
+            result.n_stale += plan.n_stale
+            if plan.changed or not _is_applied(store, plan):
+                plans[name] = plan
+        result.n_units, result.n_done_before = len(units), len(units) - len(plans)
+        items = work_items([unit for unit in units if unit.name in plans], lambda unit: unit.asked)
+        run_over(store, items, partial(frames_part, store), partial(make_compute, config), listener, result, workers)
+        _count(store, result, plans)
+        _record(store, result)
+        log.assemble()
+        finish(store)
+    return result
+
+
+def _recorded(store: Store, dataset: dict[str, object], places: Places) -> ReviewConfig:
+    """How the frames were blurred when they were made.
+
+    Raises:
+        InputError: they never were.
+    """
+    config = dataset.get("config")
+    anonymised = config.get("anonymise") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not isinstance(anonymised, dict):
+        raise InputError(
+            f"the frames of {store.out} were never anonymised", f"Run `cgtool anonymise {store.out}` first"
+        )
+    return ReviewConfig(store.out, BlurConfig(**anonymised["blur"]), int(config["jpeg_quality"]), places.find)
+
+
+def _take_out_dropped(store: Store, log: DecisionLog) -> list[str]:
+    """Take out the clips that were dropped. Tombstones first: killed after them, the next run goes on from there."""
+    version = next_version(version_of(store))
+    shared, tombstones = shared_links(store.plan().get("links", {})), []
+
+    def url_of(video: Mapping[str, Any]) -> str | None:
+        return None if video.get("url") in shared else video.get("url")
+
+    for name in set(log.units()) & {path.stem for path in store.parts("clips")}:
+        dropped = [clip.clip_id for clip in clips_of(store, name, log.read(name)) if clip.review.dropped]
+        if not dropped:
+            continue
+        videos = {row["video_id"]: row for row in read_part(store.part("videos", name)).to_pylist()}
+        for row in read_part(store.part("clips", name)).to_pylist():
+            if row["clip_id"] in dropped:
+                tombstones.append(
+                    Tombstone(
+                        kind="clip",
+                        id=row["clip_id"],
+                        removed_at=datetime.now(UTC),
+                        reason="review",
+                        version=version,
+                        video_id=row["video_id"],
+                        url=url_of(videos.get(row["video_id"], {})),
+                        sha256=videos.get(row["video_id"], {}).get("sha256"),
+                        start_frame=row["start_frame"],
+                        end_frame=row["end_frame"],
+                    )
+                )
+    bury(store, tombstones)
+    taken = enforce(store, partial(forget_clips, store))
+    if taken.clip_ids:
+        finish(store)  # the version is raised when nothing shows them any more
+    settle(store)
+    return sorted(taken.clip_ids)
+
+
+def _count(store: Store, result: ApplyResult, plans: Mapping[str, UnitPlan]) -> None:
+    """Of the units that were committed in this run."""
+    failed = {one.video_id for one in result.report.failed}
+    for name, plan in plans.items():
+        if name not in failed and _is_applied(store, plan):
+            result.n_frames += plan.n_frames
+            result.n_relabelled += sum(clip.relabelled for clip in plan.clips)
+
+
+def _record(store: Store, result: ApplyResult) -> None:
+    """Raise the version and say why, where frames or labels are others now."""
+    told = [
+        (result.n_frames, f"{result.n_frames} frames blurred anew after a review"),
+        (result.n_relabelled, f"{result.n_relabelled} clips given another city"),
+    ]
+    lines = [line for n, line in told if n]
+    if lines:
+        record_change(store, next_version(version_of(store)), lines)
+
+
+def _is_applied(store: Store, plan: UnitPlan) -> bool:
+    clips = [clip.clip_id for clip in plan.clips]
+    return applied_marks(store, plan.unit, clips) == plan.marks and _lacked(store, plan.unit) == _lacks(plan)
+
+
+def _lacks(plan: UnitPlan) -> int:
+    return sum(len(clip.lacking) for clip in plan.clips)
+
+
+def _lacked(store: Store, unit: str) -> int:
+    """Boxes that stayed blurred for want of the source when the unit was last written."""
+    metadata: dict[bytes, bytes] = pq.read_schema(store.part("clips", unit)).metadata or {}
+    return int(metadata.get(LACKING_KEY, b"0"))

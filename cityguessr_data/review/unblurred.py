@@ -1,0 +1,147 @@
+"""The frames of a data set as they were before blurring, decoded when somebody asks and never stored.
+
+Of a built data set they come out of the kept source video, of an imported one from the originals. A frame that is given
+out here may be shown to a reviewer on this machine, or blurred anew; it must never be written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import MediaError
+from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
+from ..media.pictures import read_picture
+from ..media.seek import frame_at
+from ..run.kept_sources import KeptSources
+from ..run.store import Store, read_part
+
+if TYPE_CHECKING:
+    from ..core.types import RGB
+
+_KEPT_UNITS = 8
+"""How many units' tables and indices are held: a reviewer goes to and fro between few."""
+
+Place = tuple[str, int]
+"""clip_id, position."""
+
+
+@dataclass(frozen=True)
+class _Unit:
+    frame_index: dict[Place, int | None]
+    source: dict[str, Path | str]
+    """By clip: its source video, or why there is none."""
+    originals: dict[Place, tuple[str, str | None]]
+    """(path, SHA-256) of imported frames."""
+
+
+class Unblurred:
+    """May be shared by threads. A frame is given out at the size of the saved one, upright."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.sources = KeptSources(store)
+        self._units: OrderedDict[str, _Unit] = OrderedDict()
+        self._indices: OrderedDict[Path, VideoIndex] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def why_none(self, unit: str, clip_id: str) -> str | None:
+        """None where the clip's frames can be had, else one sentence that says why not."""
+        held = self._unit(unit)
+        if any(place[0] == clip_id for place in held.originals):
+            paths = [Path(path) for (clip, _), (path, _) in held.originals.items() if clip == clip_id]
+            return None if all(path.is_file() for path in paths) else "its original frames are not where they were"
+        source = held.source.get(clip_id, "there is no such clip")
+        return source if isinstance(source, str) else None
+
+    def frame(self, unit: str, clip_id: str, position: int) -> RGB:
+        """One frame, uint8 RGB (H, W, 3), found by seeking: for a page.
+
+        Raises:
+            MediaError: it cannot be had; the message says why.
+        """
+        held, place = self._unit(unit), (clip_id, position)
+        if place in held.originals:
+            return _original(held, place)
+        path, number = self._of_video(held, place)
+        return frame_at(path, number, self._index(path))
+
+    def frames(self, unit: str, places: Iterable[Place], threads: int = 0) -> Iterator[tuple[Place, RGB]]:
+        """Many frames of a unit, in one pass over each source: for blurring anew.
+
+        Yields:
+            (clip_id, position) and its frame, uint8 RGB (H, W, 3), by clip and position of what lies in one source.
+        Raises:
+            MediaError: one of them cannot be had.
+        """
+        held = self._unit(unit)
+        by_source: dict[Path, dict[int, Place]] = {}
+        for place in sorted(set(places)):
+            if place in held.originals:
+                yield place, _original(held, place)
+                continue
+            path, number = self._of_video(held, place)
+            by_source.setdefault(path, {})[number] = place
+        for path, wanted in by_source.items():
+            try:
+                for frame in decode(path, wanted, max(wanted) + 1, self._index(path), threads):
+                    yield wanted[frame.index], frame.rgb
+            except DecodeBreak as exc:
+                raise MediaError(f"{path.name}: {exc}") from exc
+
+    def _of_video(self, held: _Unit, place: Place) -> tuple[Path, int]:
+        clip_id, position = place
+        source = held.source.get(clip_id, "there is no such clip")
+        number = held.frame_index.get(place)
+        if isinstance(source, str) or number is None:
+            why = source if isinstance(source, str) else "there is no such frame"
+            raise MediaError(f"{clip_id}, frame {position + 1}: {why}", "Only the saved, blurred frame is there")
+        return source, number
+
+    def _index(self, path: Path) -> VideoIndex:
+        with self._lock:
+            if path not in self._indices:
+                self._indices[path] = index_video(path)
+                while len(self._indices) > _KEPT_UNITS:
+                    self._indices.popitem(last=False)
+            self._indices.move_to_end(path)
+            return self._indices[path]
+
+    def _unit(self, unit: str) -> _Unit:
+        with self._lock:
+            if unit not in self._units:
+                self._units[unit] = self._read(unit)
+                while len(self._units) > _KEPT_UNITS:
+                    self._units.popitem(last=False)
+            self._units.move_to_end(unit)
+            return self._units[unit]
+
+    def _read(self, unit: str) -> _Unit:
+        store = self.store
+        if not store.part("clips", unit).is_file():
+            return _Unit({}, {}, {})
+        rows = read_part(store.part("frames", unit), ["clip_id", "position", "frame_index"]).to_pylist()
+        frame_index = {(row["clip_id"], row["position"]): row["frame_index"] for row in rows}
+        originals: dict[Place, tuple[str, str | None]] = {}
+        if store.originals(unit).is_file():
+            for row in read_part(store.originals(unit)).to_pylist():
+                originals[row["clip_id"], row["position"]] = (row["path"], row["sha256"])
+        videos = {row["video_id"]: row for row in read_part(store.part("videos", unit)).to_pylist()}
+        clips: list[dict[str, Any]] = read_part(store.part("clips", unit), ["clip_id", "video_id"]).to_pylist()
+        source: dict[str, Path | str] = {}
+        for clip in clips:
+            video = videos.get(clip["video_id"])
+            if video is None:
+                source[clip["clip_id"]] = "its source video is not known"
+            else:
+                source[clip["clip_id"]] = self.sources.find(video["video_id"], video["url"], video["sha256"])
+        return _Unit(frame_index, source, originals)
+
+
+def _original(held: _Unit, place: Place) -> RGB:
+    path, sha256 = held.originals[place]
+    return read_picture(Path(path), sha256)

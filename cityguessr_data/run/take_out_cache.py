@@ -1,0 +1,82 @@
+"""Deletes what the caches hold of removed videos and clips: sources, partial downloads, kept clips.
+
+Only files that a build downloaded or made, by its own notes: a local file of the user's is never one of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """Of what the caches may keep nothing."""
+
+    sources: frozenset[str]
+    """Ids of videos: their sources, whole or half downloaded."""
+    videos: frozenset[str]
+    """Ids of videos: the kept files of all their clips."""
+    clips: frozenset[str]
+    """Ids of clips: their kept files."""
+
+
+@dataclass(frozen=True)
+class ClearedCache:
+    """What went from the caches."""
+
+    files: int = 0
+    bytes: int = 0
+    elsewhere: tuple[Path, ...] = ()
+    """Caches that were left alone: OUT was copied or moved, and what they hold may be another data set's."""
+
+
+def cached_files(store: Store, unwanted: Unwanted) -> list[Path]:
+    """The files in the caches noted in OUT that must go."""
+    cached = store.plan().get("cached", {})
+    fetched = unwanted.sources.intersection(cached.get("fetched", ()))
+    known = set(cached.get("videos", ()))
+    found: set[Path] = set()
+    for folder in map(Path, cached.get("folders", ())):
+        found.update(path for path in _files(folder / "sources") if _stem(path) in fetched)
+        for video_id in fetched:
+            found.update(_files(folder / "partial" / video_id, "**/*"))
+        for path in (folder / "clips").glob("*"):
+            video_id, _, number = _stem(path).rpartition("_")
+            is_unwanted = video_id in unwanted.videos or _stem(path) in unwanted.clips
+            if number.isdecimal() and video_id in known and is_unwanted:
+                found.update(_files(path, "**/*") if path.is_dir() and not path.is_symlink() else [path])
+    return sorted(found)
+
+
+def clear_caches(store: Store, unwanted: Unwanted) -> ClearedCache:
+    """Delete them; where OUT was copied or moved since its last build, only say which caches may hold some."""
+    plan = store.plan()
+    doomed = cached_files(store, unwanted)
+    if plan.get("out") != str(store.out.resolve()):
+        return ClearedCache(elsewhere=tuple(sorted({_cache_of(path, plan["cached"]["folders"]) for path in doomed})))
+    n_bytes = sum(path.lstat().st_size for path in doomed)
+    for path in doomed:
+        path.unlink(missing_ok=True)
+    for folder in map(Path, plan["cached"]["folders"]):
+        for partial in (folder / "partial" / video_id for video_id in unwanted.sources):
+            if partial.is_dir() and not partial.is_symlink() and not any(p.is_file() for p in partial.rglob("*")):
+                shutil.rmtree(partial)
+    return ClearedCache(len(doomed), n_bytes)
+
+
+def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    return (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
+
+
+def _stem(path: Path) -> str:
+    """The video or clip of a file's name, also of one that is still being written."""
+    return path.name.lstrip(".").partition(".")[0]
+
+
+def _cache_of(path: Path, folders: Collection[str]) -> Path:
+    return next(Path(folder) for folder in folders if Path(folder) in path.parents)

@@ -1,0 +1,1 @@
+"""Candidates for collection, most for the cities that have the least."""

@@ -1,0 +1,110 @@
+"""A removal that is killed between any two changes to the disk is finished by the next command, whichever it is.
+
+Every fourth change here; `make torture`, which sets CGTOOL_KILLS, tries them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from cityguessr_data.pipeline import finish_removals
+from cityguessr_data.removal.remove import remove
+from cityguessr_data.run.store import Store
+from tests.support_removal import Killed, killed_at, write_by_hand
+
+EVERY = 1 if "CGTOOL_KILLS" in os.environ else 4
+
+
+def state(root: Path) -> dict[str, Any]:
+    """Every file below OUT and CACHE with what it says, but for times, dates of removal, and the lock."""
+    found: dict[str, Any] = {}
+    for path in sorted((root / "out").rglob("*")) + sorted((root / "cache").rglob("*")):
+        name = str(path.relative_to(root))
+        if path.is_dir():
+            continue
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            rows = [{k: v for k, v in row.items() if k != "removed_at"} for row in table.to_pylist()]
+            found[name] = (rows, table.schema.metadata)
+        elif path.name not in ("lock", "plan.json") and not path.name.startswith("probe."):
+            found[name] = path.read_bytes()
+    return found
+
+
+def again(root: Path, what: tuple[str, str]) -> None:
+    remove(root / "out", what[0], what[1], "why")  # type: ignore[arg-type]
+
+
+def as_a_build_begins(root: Path, what: tuple[str, str]) -> None:
+    store = Store(root / "out")
+    with store.locked():
+        store.recover()
+        finish_removals(store)
+    again(root, what)  # killed before the tombstone was there, nothing has happened yet
+
+
+def fresh(template: Path, to: Path) -> Path:
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(template, to)
+    plan = to / "out" / ".cgtool" / "plan.json"
+    plan.write_text(plan.read_text().replace(f'"{template}/', f'"{to}/'))
+    return to
+
+
+@pytest.mark.parametrize(
+    ("what", "next_command", "first"),
+    [
+        (("clip", "a_00008"), again, 0),
+        (("clip", "a_00008"), as_a_build_begins, 2),
+        (("video", "a"), again, 1),
+        (("video", "a"), as_a_build_begins, 3),
+    ],
+)
+def test_every_kill_is_made_good(
+    tmp_path: Path, what: tuple[str, str], next_command: Callable[[Path, tuple[str, str]], None], first: int
+) -> None:
+    template = tmp_path / "template"
+    write_by_hand(template)
+    root = fresh(template, tmp_path / "undisturbed")
+    with killed_at(10**6) as changes:
+        again(root, what)
+    wanted = state(root)
+    assert "out/CHANGELOG.md" in wanted and not any("clips/a/a_00008" in name for name in wanted)
+    assert len(changes) > 20
+    for step in range(first, len(changes), EVERY):
+        root = fresh(template, tmp_path / "killed")
+        with pytest.raises(Killed), killed_at(step):
+            again(root, what)
+        next_command(root, what)
+        found = state(root)
+        assert set(found) == set(wanted), f"killed before change {step}: {changes[step]}"
+        assert found == wanted, f"killed before change {step}: {changes[step]}"
+
+
+def test_a_real_kill(tmp_path: Path) -> None:
+    write_by_hand(tmp_path / "template")
+    again(fresh(tmp_path / "template", tmp_path / "undisturbed"), ("video", "a"))
+    for step in (4, 12, 20):
+        root = fresh(tmp_path / "template", tmp_path / "killed")
+        code = (
+            "import os, signal, tests.support_removal as s\n"
+            "class Dies(BaseException):\n"
+            "    def __init__(self): os.kill(os.getpid(), signal.SIGKILL)\n"
+            "s.Killed = Dies\n"
+            "from cityguessr_data.removal.remove import remove\nfrom pathlib import Path\n"
+            f"with s.killed_at({step}): remove(Path({str(root / 'out')!r}), 'video', 'a', 'why')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, env=os.environ)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        again(root, ("video", "a"))
+        assert state(root) == state(tmp_path / "undisturbed")
