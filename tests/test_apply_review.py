@@ -1,4 +1,4 @@
-"""Applying a review to real builds: what changed is blurred anew, nothing else is touched, a second time does nothing."""
+"""Applying a review to real builds: what changed is blurred anew, nothing else is touched, twice is as once."""
 
 from __future__ import annotations
 
