@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.units import size
 
 from .bench_progress import _Bar
-from .console import plain, print_json, say, stdout
+from .console import plain, print_json, say, stderr, stdout
 from .summary import plural
 from .tables import cut, fact
 
@@ -75,14 +77,22 @@ def list_faults(error: FramesError) -> None:
 
 def show_export(result: ExportResult, *, as_json: bool) -> None:
     """The end of an export."""
+    from rich.text import Text
+
     if as_json:
         print_json(_as_json(result))
     else:
         console = stdout()
         for name, value in _facts(result):
             console.print(fact(name, value, _FACT))
+        if result.config.to == "links":
+            console.print(fact("rebuild", "these clips from their sources:", _FACT))
+            # For a person to copy: on a line of its own, which the terminal may break and we do not
+            console.print(Text(plain(_rebuild_line(result))), soft_wrap=True)
     for note in result.notes:
-        say(f"note: {plain(note)}")
+        # Paths and commands stay whole, for whoever copies them
+        width = stderr().width
+        say(fill(f"note: {plain(note)}", width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def _facts(result: ExportResult) -> Iterator[tuple[str, str]]:
@@ -98,22 +108,36 @@ def _facts(result: ExportResult) -> Iterator[tuple[str, str]]:
     for why, ids in result.left_out.items():
         more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
         yield "left out", f"{plural(len(ids), 'clip')} {why}: {', '.join(map(cut, ids[:_LISTED]))}{more}"
+    yield "faces", _faces(result)
     yield "review", _review(result)
     done = "was done already: every file is as it was written" if result.was_done else f"{config.to}, {config.dest}"
     yield "files", f"{plural(len(result.files), 'file')}, {size(result.n_bytes)}; {done}"
-    if config.to == "links":
-        table = config.dest if config.dest.suffix.lower() == ".csv" else config.dest / "links.csv"
-        toml = table.with_suffix(".toml") if table == config.dest else config.dest / "build.toml"
-        yield "rebuild", f"`cgtool build-dataset {table} --config {toml} --out OUT`"
+
+
+def _rebuild_line(result: ExportResult) -> str:
+    """The command that builds the clips from the links; as a shell takes it."""
+    from cityguessr_data.publish.link_options import rebuild_command
+
+    dest = result.config.dest
+    table, options = (dest, dest.with_suffix(".toml")) if dest.is_file() else (dest / "links.csv", dest / "build.toml")
+    return rebuild_command(str(table), str(options), private=result.private_links)
+
+
+def _faces(result: ExportResult) -> str:
+    faces = result.faces
+    drawn = f", {faces.drawn:,} of them drawn by hand" if faces.drawn else ""
+    stay = [f"{plural(faces.under, 'detection')} under the threshold"] if faces.under else []
+    stay += [f"{faces.rejected:,} that reviewers rejected"] if faces.rejected else []
+    left = f"; not blurred, and left out: {', '.join(stay)}" if stay else ""
+    return f"{plural(faces.blurred, 'box', 'boxes')} blurred{drawn}{left}"
 
 
 def _review(result: ExportResult) -> str:
     review = result.review
-    if not (review.unfinished or review.unapplied):
+    if not review.unfinished:
         return f"finished: {review.n_finished:,} of {plural(review.n_clips, 'clip')}"
-    waiting = f"{len(review.unfinished):,} of {plural(review.n_clips, 'clip')} were let through unseen"
-    unapplied = f"; decisions about {plural(len(review.unapplied), 'source')} are not carried out"
-    return f"not finished: {waiting}{unapplied if review.unapplied else ''}"
+    n = len(review.unfinished)
+    return f"not finished: {n:,} of {plural(review.n_clips, 'clip')} {'waits' if n == 1 else 'wait'} for a person"
 
 
 def _as_json(result: ExportResult) -> dict[str, Any]:
@@ -128,11 +152,12 @@ def _as_json(result: ExportResult) -> dict[str, Any]:
         **result.counts,
         "parts": dict(result.parts),
         "left_out": {why: list(ids) for why, ids in result.left_out.items()},
+        "gone": list(result.gone),
+        "faces": asdict(result.faces),
         "review": {
-            "finished": not (review.unfinished or review.unapplied),
+            "finished": not review.unfinished,
             "clips": review.n_clips,
             "waiting": list(review.unfinished),
-            "not_applied": list(review.unapplied),
         },
         "files": list(result.files),
         "bytes": result.n_bytes,

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cityguessr_data.review.clustered import Share
-    from cityguessr_data.review.recall import HeightRow
+    from cityguessr_data.review.recall import HeightRow, Recall
     from cityguessr_data.review.recall_report import RecallReport
 
 _FACT = 10  # columns of the name of a fact
 _LISTED = 5
-_FEW_VIDEOS = 5
+_ASSUMED = (
+    "Faces of one {0} may be found or missed together: how much is estimated, as if there were one more {0} with all "
+    "its faces missed, or found, whichever is more careful"
+)
+_FEW_CLUSTERS = 5
 
 
 def show_recall(out: Path, report: RecallReport, *, as_json: bool) -> None:
@@ -75,7 +79,9 @@ def _percent(share: float) -> str:
 
 
 def _facts(out: Path, report: RecallReport) -> Iterator[tuple[str, str]]:
-    yield "sample", f"{plural(report.n_frames, 'frame')} of {report.n_eligible:,}, drawn evenly with seed {report.seed}"
+    most = "" if report.all_known else "at most "
+    drawn = f"drawn evenly with seed {report.seed}"
+    yield "sample", f"{plural(report.n_frames, 'frame')} of {most}{report.n_eligible:,} that can be shown, {drawn}"
     if report.n_frames < report.n_asked:
         yield "all", f"{report.n_asked:,} were asked for; there are no more that can be shown"
     looked = f"{report.n_looked:,} of {report.n_frames:,} frames"
@@ -84,7 +90,7 @@ def _facts(out: Path, report: RecallReport) -> Iterator[tuple[str, str]]:
         yield "measured", "nothing: nobody has finished a frame yet"
     else:
         by = f", by {', '.join(cut(name) for name in report.reviewers)}" if report.reviewers else ""
-        yield "looked at", f"{looked} of {plural(measured.n_videos, 'source video')}{by}; only these count"
+        yield "looked at", f"{looked} of {_sources(measured)}{by}; only these count"
         if not measured.n_drawn:
             yield "measured", "no recall: no face was drawn in them"
     if report.n_left:
@@ -93,24 +99,43 @@ def _facts(out: Path, report: RecallReport) -> Iterator[tuple[str, str]]:
         yield "left", f"{plural(report.n_left, 'frame')}: {again} goes on with them"
     if report.n_gone:
         yield "gone", f"{plural(report.n_gone, 'frame')} of clips that were removed or made anew since; not counted"
+    least = "" if report.all_known else "at least "
     for why, n in sorted(report.left_out.items(), key=lambda one: -one[1])[:_LISTED]:
-        yield "not drawn", f"{plural(n, 'frame')}: {why}"
+        yield "not drawn", f"{least}{plural(n, 'frame')}: {why}"
     if len(report.left_out) > _LISTED:
         rest = sum(sorted(report.left_out.values())[:-_LISTED])
-        yield "not drawn", f"{plural(rest, 'frame')} for other reasons; --json has them"
+        yield "not drawn", f"{least}{plural(rest, 'frame')} for other reasons; --json has them"
     if measured is not None and (measured.n_drawn or measured.n_blurred):
-        yield from _meaning(report, measured.clusters)
+        yield from _meaning(report, measured)
 
 
-def _meaning(report: RecallReport, clusters: str) -> Iterator[tuple[str, str]]:
+def _sources(measured: Recall) -> str:
+    if measured.n_videos is not None:
+        return plural(measured.n_videos, "source video")
+    unknown = f"{plural(measured.n_unknown, 'frame')} from unknown source videos"
+    return f"{measured.n_cities:,} {'city' if measured.n_cities == 1 else 'cities'} ({unknown})"
+
+
+def _meaning(report: RecallReport, measured: Recall) -> Iterator[tuple[str, str]]:
     yield "recall", "drawn faces that a blurred box overlaps by half or more (IoU 0.5), as the build blurred them"
-    yield "hidden", "drawn faces with three quarters of their pixels under blur, whosever box that was"
+    yield "hidden", "drawn faces with three quarters of their pixels in blurred boxes, whosever these are"
     if report.lowest_score is not None:
         yield f"at {report.lowest_score:g}", "what recall would be if every detection that is kept were blurred"
-    if clusters == "video":
-        yield "(95 %)", "for other videos of the same kind: faces of one video count as found or missed together"
-        n_videos = report.measured.all.recall.n_clusters if report.measured else 0
-        if 1 < n_videos < _FEW_VIDEOS:
-            yield "few", f"faces were drawn in {n_videos} source videos alone, so the intervals are very wide"
-    else:
-        yield "(95 %)", "for other frames of this one video; of other videos it says nothing"
+    yield from _intervals(measured)
+
+
+def _intervals(measured: Recall) -> Iterator[tuple[str, str]]:
+    if measured.clusters == "none":
+        yield "(–)", "no intervals: the source videos are not known, nor so which faces are found or missed together"
+        return
+    if measured.clusters == "frame":
+        assumed = _ASSUMED.format("frame")
+        yield "(95 %)", f"for other frames of this one video; of other videos it says nothing. {assumed}"
+        return
+    many, one = ("videos", "video") if measured.clusters == "video" else ("cities", "city")
+    why = "" if one == "video" else ", for some source videos are not known and a city has them whole"
+    yield "(95 %)", f"for other {many} of the same kind{why}. {_ASSUMED.format(one)}"
+    n_met = measured.all.recall.n_clusters
+    if n_met < _FEW_CLUSTERS:
+        what = f"faces were drawn in {n_met} {one if n_met == 1 else many} alone"
+        yield "few", f"{what}, so there are no intervals" if n_met < 2 else f"{what}, so the intervals are very wide"

@@ -16,6 +16,7 @@ from .tables import cut, fact
 if TYPE_CHECKING:
     from cityguessr_data.removal.refresh import Answer, Refreshed
     from cityguessr_data.removal.remove import Removal
+    from cityguessr_data.run.take_out import TakenOut
 
 _FACT = 10  # columns of the name of a fact
 _LISTED = 10
@@ -24,16 +25,41 @@ _LISTED = 10
 def show_removal(out: Path, wanted_id: str, removal: Removal, *, dry_run: bool, as_json: bool) -> None:
     """The end of `cgtool remove`."""
     if as_json:
-        print_json({"out": str(out), "exit_code": 0, "dry_run": dry_run, **removal_json(removal)})
+        print_json(
+            {
+                "out": str(out),
+                "exit_code": int(bool(removal.outside) and not dry_run),
+                "dry_run": dry_run,
+                **removal_json(removal),
+            }
+        )
         return
     if removal.already is not None:
         when = f"{removal.already.removed_at:%Y-%m-%d}"
-        stdout().print(f"{plain(wanted_id)}: already removed on {when}, nothing to do", markup=False, soft_wrap=True)
+        left, finished = bool(removal.taken.doomed), removal.finished is not None
+        then = "which is finished now" if finished else "and something is still left" if left else "nothing to do"
+        _print(list(finished_facts(removal.finished)))
+        stdout().print(f"{cut(wanted_id)}: already removed on {when}, {then}", markup=False, soft_wrap=True)
+        if left and not finished:
+            _print(list(removal_facts(removal, dry_run=dry_run)))
+        show_outside(removal.outside)
+        show_exports(removal)
         return
+    _print(list(finished_facts(removal.finished)))
     _print(list(removal_facts(removal, dry_run=dry_run)))
+    show_outside(removal.outside)
     show_exports(removal)
     if dry_run:
         say("dry run: nothing was removed or written")
+
+
+def finished_facts(finished: TakenOut | None) -> Iterator[tuple[str, str]]:
+    """What was left of a removal that was interrupted."""
+    if finished is not None:
+        frames = plural(sum(one.n_frames for one in finished.doomed), "frame")
+        clips = plural(len(finished.clip_ids), "clip")
+        left = f"{frames} of {clips} were left" if finished.doomed else "all frames were gone already"
+        yield "finished", f"the interrupted removal: {left}"
 
 
 def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[str, str]]:
@@ -61,6 +87,14 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
     yield "version", f"{removal.version}{' (would be)' if dry_run else ', see CHANGELOG.md'}"
 
 
+def show_outside(outside: Sequence[Path]) -> None:
+    """Name the folders of frames that lie behind links, outside OUT."""
+    if outside:
+        frames = plural(len(outside), "frame")
+        say(f"{frames} of these clips lie behind links, outside the data set, and stay; delete them yourself:")
+        _list(sorted({str(path.parent) for path in outside}))
+
+
 def show_exports(removal: Removal) -> None:
     """Name the exports that still hold what was removed."""
     if removal.exports:
@@ -78,6 +112,14 @@ def removal_json(removal: Removal) -> dict[str, Any]:
         "videos": [one.unit for one in taken.doomed if one.whole is not None],
         "clips": sorted(taken.clip_ids),
         "frames": sum(one.n_frames for one in taken.doomed),
+        "outside": len(removal.outside),
+        "outside_folders": sorted({str(path.parent) for path in removal.outside}),
+        "finished": None
+        if removal.finished is None
+        else {
+            "clips": sorted(removal.finished.clip_ids),
+            "frames": sum(one.n_frames for one in removal.finished.doomed),
+        },
         "frames_outside": sum(one.n_outside for one in taken.doomed),
         "cache_files": taken.cache.files,
         "cache_bytes": taken.cache.bytes,
@@ -103,23 +145,30 @@ def show_refresh(out: Path, result: Refreshed, *, as_json: bool) -> None:
                 "back": result.back,
                 "answers": [asdict(answer) for answer in result.answers if answer.state != "there"],
                 "removal": removal_json(result.removal) if result.removal else None,
+                "outside_folders": sorted({str(path.parent) for path in result.outside}),
+                "held_back": {site: asdict(one) for site, one in result.held_back.items()},
             }
         )
     else:
-        _print(list(_refresh_facts(result)))
+        _print([*finished_facts(result.finished), *_refresh_facts(result)])
+        show_outside(result.outside)
         if result.removal:
             show_exports(result.removal)
         for title, states in _TITLES:
             if listed := result.of(*states):
                 say(title)
                 _list([_told(answer) for answer in listed])
+        for site, one in result.held_back.items():
+            say(f"nothing of {plain(site)} was removed: {one.gone:,} of {one.answered:,} videos gone at once are many,")
+            say("  and the site may be at fault, or the way to it. Look at some in a browser; if they are gone,")
+            say("  `cgtool refresh --remove --even-if-many` takes them out")
     if result.stopped:
         say(f"stopped: {plain(str(result.stopped))}")
     if result.interrupted:
         say("interrupted: what was learned is kept; the same command goes on from here")
     elif result.counts["not-asked"]:
         say("a site stopped answering: the same command goes on with the others, some hours later")
-    elif result.exit_code == 1:
+    elif result.counts["failed"]:
         say("some could not be asked: run the same command again")
 
 

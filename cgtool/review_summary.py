@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 import sys
-import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,31 +18,51 @@ if TYPE_CHECKING:
 
 _FACT = 10  # columns of the name of a fact
 _LISTED = 10
-GROUPS = ("doubtful", "without any detection", "others")
+GROUPS = ("made anew", "doubtful", "without any detection", "others")
 
 
 def user_name() -> str:
     """Who runs this, as the system has it."""
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name
         return "reviewer"
+    return name if is_text(name) else "reviewer"
 
 
-def ready(link: str, *, browser: bool, as_json: bool) -> None:
-    """Tell the one-time link, and open it where somebody sits at a terminal."""
+def is_text(name: str) -> bool:
+    """Whether a name can be written: bytes of an argument that are no UTF-8 become halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def ready(link: str, open_browser: Callable[[str], None] | None, *, as_json: bool) -> None:
+    """Tell the one-time link, and open it where somebody sits at a terminal.
+
+    Args:
+        open_browser: None: open none.
+    """
     if as_json:
         say(link)  # stdout is for the object
     else:
         with printing():
             sys.stdout.write(link + "\n")
     say("The link opens the page once, on this machine. Ctrl-C ends the review; every decision is saved at once.")
-    if browser and sys.stdout.isatty() and sys.stderr.isatty():
-        webbrowser.open(link)
+    if open_browser is not None and sys.stdout.isatty() and sys.stderr.isatty():
+        open_browser(link)
 
 
-def show_review(out: Path, end: ReviewEnd, *, as_json: bool) -> None:
-    """The end of a review."""
+def show_review(out: Path, end: ReviewEnd, taxonomy: Path | None, *, as_json: bool) -> None:
+    """The end of a review.
+
+    Args:
+        taxonomy: that was given; applying the labels needs it too.
+    """
+    from cityguessr_data.review.said import apply_command
+
     tally = end.tally
     if as_json:
         print_json(
@@ -56,6 +74,8 @@ def show_review(out: Path, end: ReviewEnd, *, as_json: bool) -> None:
                 "clips": tally.n_clips,
                 "finished": tally.n_finished,
                 "looked_at": tally.n_settled,
+                "look_again": tally.n_look_again,
+                "stale_decisions": end.n_stale,
             }
         )
         return
@@ -65,8 +85,13 @@ def show_review(out: Path, end: ReviewEnd, *, as_json: bool) -> None:
     console.print(fact("finished", f"{tally.n_finished:,} of {plural(tally.n_clips, 'clip')}", _FACT))
     looked = [f"{n:,} of {of:,} {GROUPS[group]}" for group, n, of in tally.groups if of]
     console.print(fact("looked at", ", ".join(looked), _FACT))
+    if end.n_stale:
+        console.print(fact("stale", _stale(end.n_stale), _FACT))
+    if tally.n_look_again:
+        again = plural(tally.n_look_again, "clip")
+        console.print(fact("look again", f"{again} made anew since they were reviewed", _FACT))
     if end.n_decisions:
-        console.print(fact("apply", f"cgtool review {shlex.quote(str(out))} --apply", _FACT))
+        console.print(fact("apply", apply_command(out, taxonomy), _FACT))
 
 
 def show_applied(out: Path, result: ApplyResult, *, as_json: bool) -> None:
@@ -128,7 +153,11 @@ def _applied(result: ApplyResult) -> Iterator[tuple[str, str]]:
             f"{plural(len(result.dropped), 'clip')}: {some}{'' if len(result.dropped) <= _LISTED else ' …'}",
         )
     if result.n_stale:
-        yield "stale", f"{plural(result.n_stale, 'decision')} about earlier builds of their clips"
+        yield "stale", _stale(result.n_stale)
+
+
+def _stale(n: int) -> str:
+    return f"{plural(n, 'decision')} about earlier builds of their clips"
 
 
 def _list(lines: Sequence[str]) -> None:

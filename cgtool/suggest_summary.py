@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .console import plain, print_json, say, stdout
 from .summary import plural, span
@@ -11,7 +11,7 @@ from .tables import cut, fact
 
 if TYPE_CHECKING:
     from cityguessr_data.suggest.config import SuggestConfig
-    from cityguessr_data.suggest.suggesting import SuggestResult
+    from cityguessr_data.suggest.suggesting import CityResult, SuggestResult
 
 _FACT = 10
 _LISTED = 10
@@ -41,9 +41,8 @@ def show_suggestions(config: SuggestConfig, result: SuggestResult, *, as_json: b
                 "looked_up": result.looked_up,
                 "with_licence": result.n_licensed,
                 "gini": {"now": result.gini_now, "then": result.gini_then},
-                "cities": [
-                    {"city": c.city, "clips": c.n_clips, "wanted": c.n_wanted, "new": c.n_new} for c in result.cities
-                ],
+                "written": result.n_rows > 0,
+                "cities": [_city(one) for one in result.cities],
             }
         )
     else:
@@ -60,29 +59,38 @@ def show_suggestions(config: SuggestConfig, result: SuggestResult, *, as_json: b
         say(f"stopped: {plain(str(result.stopped))}")
 
 
+def _city(one: CityResult) -> dict[str, Any]:
+    place = one.city.place
+    levels = {level: getattr(place, level) for level in ("city", "state", "country", "continent")}
+    return {**levels, "clips": one.n_clips, "wanted": one.n_wanted, "new": one.n_new}
+
+
 def _facts(config: SuggestConfig, result: SuggestResult) -> Iterator[tuple[str, str]]:
     n_new = sum(city.n_new for city in result.cities)
     n_wanted = sum(city.n_wanted for city in result.cities)
     full = sum(1 for city in result.cities if city.n_new)
     yield "found", f"{n_new:,} of {plural(n_wanted, 'candidate')} for {plural(full, 'city', 'cities')}"
-    short = [f"{cut(c.city)} {c.n_new} of {c.n_wanted}" for c in result.cities if c.n_new < c.n_wanted]
+    short = [f"{cut(c.city.name)} {c.n_new} of {c.n_wanted}" for c in result.cities if c.n_new < c.n_wanted]
     if short:
         more = f" and {len(short) - _LISTED:,} more" if len(short) > _LISTED else ""
-        yield "too few", f"{', '.join(short[:_LISTED])}{more}"
+        yield "too few", f"{'; '.join(short[:_LISTED])}{more}"
     if result.known:
         yield "known", ", ".join(f"{n:,} {_MARKS[mark]}" for mark, n in sorted(result.known.items()))
     if result.left_out:
         yield "left out", ", ".join(f"{n:,} {why}" for why, n in sorted(result.left_out.items()))
-    if result.looked_up:
+    if result.n_rows and result.looked_up:
         yield "licence", f"told for {result.n_licensed:,} of {plural(result.n_rows, 'row')}; none told grants nothing"
-    else:
+    elif result.n_rows:
         yield "licence", "not asked for (--no-lookup): the column is empty, and so are the dates"
     if result.gini_now is not None and result.gini_then is not None:
         yield (
             "Gini",
             f"{result.gini_now:.3f} now, {result.gini_then:.3f} if each new video brings as many clips as so far",
         )
-    if result.n_rows or not result.stopped:
+    if not result.n_rows:
+        left = f"{config.table} is as it was" if config.table.exists() else f"{config.table} was not written"
+        yield "table", f"nothing was found: {left}"
+    else:
         yield "table", f"{config.table}: {plural(result.n_rows, 'row')}"
         marked = ", those marked video and removed first" if result.known["video"] + result.known["removed"] else ""
         yield "next", f"watch the videos, delete rows{marked}, mend cities, then run cgtool build-dataset on it"

@@ -159,6 +159,10 @@ def _status_rows(s: Status) -> list[tuple[str, str]]:
         rows.append(("review", f"{s.review.n_finished:,} of {plural(s.review.n_clips, 'clip')} finished{waits}"))
     if s.clips_as_imported:
         rows.append(("unblurred", f"{plural(s.clips_as_imported, 'clip')} as imported; `cgtool anonymise {s.out}`"))
+    if s.removal_unfinished:
+        rows.append(("removal", "not finished: the same `cgtool remove`, a build or an import goes on"))
+    for export in s.outdated_exports:
+        rows.append(("export", f"{export.format} in {export.dest} holds clips that were removed since: make it again"))
     if s.extra:
         rows.insert(1, ("besides", f"{plural(s.extra, 'video')} that the last table did not name"))
     if s.cache is not None and s.cache_bytes:
@@ -174,6 +178,7 @@ def _status_json(s: Status) -> dict[str, Any]:
         "out": str(s.out),
         "cache": str(s.cache) if s.cache else None,
         "review": asdict(s.review) if s.review else None,
+        "outdated_exports": [asdict(one) | {"clips": len(one.clips)} for one in s.outdated_exports],
     }
 
 

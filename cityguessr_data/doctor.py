@@ -37,6 +37,7 @@ class Finding:
 def examine(folder: Path = Path()) -> list[Finding]:
     """Look at everything a build needs. `folder` is where data would be written."""
     findings = [_python(), *_packages(), _cv2_wheels(), _ytdlp_age(), _js_runtime(), _ffmpeg(), _cuda(), _openvino()]
+    findings.append(_review_page())
     return [*findings, *_weights(), _disk("data", folder), _disk("weights cache", cache_folder())]
 
 
@@ -113,6 +114,14 @@ def _cuda() -> Finding:
     if torch.cuda.is_available():
         return Finding("GPU", "ok", torch.cuda.get_device_name(0), needed=False)
     return Finding("GPU", "warn", f"none; models run on {os.cpu_count()} CPU cores", needed=False)
+
+
+def _review_page() -> Finding:
+    lacking = [name for name in ("starlette", "uvicorn") if not _installed(name)]
+    if lacking:
+        told = f"not installed: {' and '.join(lacking)}, without which `cgtool review` has no page"
+        return Finding("review page", "warn", told, 'pip install "cgtool[review]"', needed=False)
+    return Finding("review page", "ok", f"starlette {metadata.version('starlette')}", needed=False)
 
 
 def _openvino() -> Finding:

@@ -34,8 +34,9 @@ from .run.local import LocalExecutor
 from .run.refusing import refusing
 from .run.runner import RunReport, Todo, exit_code, find_todo, run_items
 from .run.store import Store
-from .run.take_out import enforce, is_unsettled, settle, shared_links
+from .run.take_out import enforce, is_unsettled, settle
 from .run.tally import count
+from .run.telling_links import shared_links
 from .run.tombstones import read_tombstones
 from .run.writer import WriterConfig
 from .stages.anonymise import AnonymiseStage
@@ -144,7 +145,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
 
 
 def finish_removals(store: Store) -> None:
-    """Carry out what an interrupted removal left to do, before anything else: what must go is gone from then on."""
+    """Carry out what an interrupted removal left to do, or came back since: what must go is gone from then on."""
     if is_unsettled(store):
         enforce(store, partial(forget_clips, store))
         _publish(store)

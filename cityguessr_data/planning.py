@@ -25,8 +25,8 @@ from .run.ledger import LastFailure, last_failure, record_attempt
 from .run.refusing import refusal
 from .run.stage import Step
 from .run.store import Store, read_part
-from .run.take_out import shared_links
 from .run.take_out_unit import remove_unit
+from .run.telling_links import shared_links
 from .run.tombstones import NO_TOMBSTONES, Tombstone, Tombstones
 from .run.writer import record_failed_video
 
@@ -165,6 +165,8 @@ def plan_tasks(
 
 def _refused(tombstones: Tombstones, tasks: Sequence[VideoTask], links: Links) -> dict[str, Tombstone]:
     """By video id, why a video is not taken in."""
+    if not tombstones:
+        return {}
     shared = shared_links(links)
     found = {
         task.video_id: tombstones.of_video(task.video_id, None if task.url in shared else task.url) for task in tasks
@@ -216,8 +218,16 @@ def _look_up(
 
 
 def check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
-    """Names of files are no identity: two links that end in the same name must be told apart by the table."""
+    """See that one id is one video and one video has one id, as far as links tell.
+
+    Names of files are no identity: two links that end in the same name must be told apart by the table. A page may hold
+    several videos, so its rows may give several ids; the link of a video may not, or its seconds would come twice.
+
+    Raises:
+        InputError: an id for two files, or two ids for one video.
+    """
     first: dict[str, tuple[str, SourceRow]] = {}
+    given: dict[str, SourceRow] = {}
     for video_id, url, row in found:
         other_url, other = first.setdefault(video_id, (url, row))
         named_by_file = video_id.startswith(("generic_", "local_")) or is_local(url) or is_local(other_url)
@@ -226,3 +236,10 @@ def check_ids(found: Sequence[tuple[str, str, SourceRow]]) -> None:
                 f"lines {other.line} and {row.line} name two files that would both get the id {video_id}",
                 "Give them a video_id each",
             )
+        if row.video_id is not None:
+            other = given.setdefault(url, row)
+            if other.video_id != row.video_id and offline_id(url) is not None:
+                raise InputError(
+                    f"lines {other.line} and {row.line} give one video two ids, {other.video_id} and {row.video_id}",
+                    "Give the rows of a video one video_id, or none",
+                )

@@ -11,9 +11,11 @@ from typing import Any
 
 from .core.errors import InputError
 from .planning import is_elsewhere, read_plan
+from .publish.ledger import NotedExport, outdated_exports
 from .review.progress import ReviewProgress, read_progress
 from .run.ledger import LastFailure, last_failures
 from .run.store import Store, read_part
+from .run.take_out import is_unsettled
 from .run.tombstones import read_tombstones
 
 
@@ -50,6 +52,10 @@ class Status:
     """How far a review is; None where nobody has decided anything."""
     clips_as_imported: int
     """Clips whose frames were never anonymised here: they lie where they were imported from."""
+    removal_unfinished: bool
+    """A removal was begun and is not carried out, or what was removed is there again."""
+    outdated_exports: tuple[NotedExport, ...]
+    """Exports that hold clips which were removed since."""
     cache: Path | None
     """The cache of the last run."""
     cache_bytes: int
@@ -119,6 +125,8 @@ def read_status(out: Path) -> Status:
         faces_blurred=faces,
         review=read_progress(store) if store.parts("decisions") else None,
         clips_as_imported=as_imported,
+        removal_unfinished=bool(tombstones) and is_unsettled(store),
+        outdated_exports=tuple(outdated_exports(store)),
         cache=Path(plan["cache"]) if plan else None,
         cache_bytes=0 if is_elsewhere(store, plan) else _bytes(doomed_files(plan)),
         config=dict(dataset.get("config", {})),

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from cityguessr_data.core.schemas import FINGERPRINT_KEY, TABLES
 from cityguessr_data.publish.export import ExportConfig, ExportResult, export
 from cityguessr_data.review.decisions import Decision, DecisionLog, new_id
-from cityguessr_data.review.progress import APPLIED_KEY, clips_of, marks_of
+from cityguessr_data.review.faces import APPLIED_KEY, keep_as_built
+from cityguessr_data.review.progress import clips_of, marks_of
+from cityguessr_data.review.state import faces_after
 from cityguessr_data.run.assemble import assemble
 from cityguessr_data.run.store import Store
 
@@ -151,11 +153,19 @@ def decide(out: Path, clip_id: str, action: Any, **told: Any) -> None:
 
 
 def apply(out: Path) -> None:
-    """Say of every decision that it was carried out."""
+    """Say of every decision that it was carried out, and have the faces table say so too; frames stay as they are."""
     store = Store(out)
     log = DecisionLog(store)
     for unit in log.units():
         part = store.part("clips", unit)
+        keep_as_built(store, unit)
+        wanted = [
+            face
+            for clip in clips_of(store, unit, log.read(unit))
+            for face in faces_after(clip.faces, clip.review, dict.fromkeys(range(FRAMES)))
+        ]
+        faces = store.part("faces", unit)
+        pq.write_table(pa.Table.from_pylist(wanted, pq.read_schema(faces)), faces)
         table = pq.read_table(part)
         mark = json.dumps(marks_of({clip.clip_id: clip.review for clip in clips_of(store, unit, log.read(unit))}))
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, APPLIED_KEY: mark.encode()}), part)
@@ -168,6 +178,16 @@ def reviewed(out: Path, **options: Any) -> Path:
     decide(out, "walk_00000", "accept", position=1)
     apply(out)
     return out
+
+
+def mark_gone(out: Path, *video_ids: str) -> None:
+    """As `refresh` marks videos that their sites do not show any more."""
+    for video_id in video_ids:
+        part = out / "parts" / "videos" / f"{video_id}.parquet"
+        table = pq.read_table(part)
+        at = table.column_names.index("reason")
+        reason = pa.array(["gone since 2026-05-04: private: Private video"] * table.num_rows)
+        pq.write_table(table.set_column(at, table.schema.field(at), reason), part)
 
 
 def write_split(out: Path, name: str, parts: Mapping[str, str]) -> None:

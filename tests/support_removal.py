@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cityguessr_data.core.schemas import TABLES
+from cityguessr_data.removal.refresh import Answer
 from tests.support_build import SHORT, cgtool, write_sources
 from tests.support_imported import write_imported, write_jpeg
 from tests.support_server import Server
@@ -128,6 +129,16 @@ def files_that_say(text: str, *folders: Path) -> list[Path]:
                 if text.encode() in said:
                     found.append(path)
     return found
+
+
+class Quiet:
+    """Hears how a refresh goes, and keeps quiet."""
+
+    def planned(self, videos: int) -> None:
+        pass
+
+    def answered(self, answer: Answer) -> None:
+        pass
 
 
 def write_by_hand(root: Path) -> Path:

@@ -45,6 +45,14 @@ FACES: dict[str, list[tuple[int, float, tuple[float, float, float, float]]]] = {
 }
 """Clip -> (position, score, box) of its detections; those of CONF and over were blurred."""
 
+CROWD = "c_3_00000"
+CROWDED = {
+    CROWD: [
+        (2, 1.0, (x, y, x + 8.0, y + 10.0)) for y in (4.0, 60.0, 120.0, 180.0) for x in (6.0, 66.0, 126.0, 186.0, 246.0)
+    ]
+}
+"""A clip of one frame with 20 small faces, in four rows of five."""
+
 
 def write_reviewed(
     out: Path,
@@ -116,6 +124,16 @@ def told(out: Path) -> list[tuple[str, str, int | None]]:
     return [(one.action, one.clip_id, one.position) for one in decisions(out)]
 
 
+def made_anew(out: Path, clip_id: str) -> None:
+    """Give a clip another fingerprint, as a build with other settings would."""
+    part = out / "parts" / "clips" / f"{clip_id.rpartition('_')[0]}.parquet"
+    table = pq.read_table(part)
+    rows = table.select(["clip_id", "fingerprint"]).to_pylist()
+    new = [row["fingerprint"] + " anew" * (row["clip_id"] == clip_id) for row in rows]
+    at = table.schema.get_field_index("fingerprint")
+    pq.write_table(table.set_column(at, table.schema.field("fingerprint"), [new]), part)
+
+
 def table_of(out: Path, name: str) -> list[dict[str, Any]]:
     """The rows of a manifest."""
     rows: list[dict[str, Any]] = pq.read_table(out / "manifests" / f"{name}.parquet").to_pylist()
@@ -123,14 +141,14 @@ def table_of(out: Path, name: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served(out: Path, reviewer: str = "ann") -> Iterator[str]:
+def served(out: Path, reviewer: str = "ann", taxonomy: Path | None = None) -> Iterator[str]:
     """The page of a data set in this process; gives its one-time link."""
     links: queue.Queue[str | Exception] = queue.Queue()
     stop = threading.Event()
 
     def run() -> None:
         try:
-            review(ReviewConfig(out, reviewer), links.put, stop)
+            review(ReviewConfig(out, reviewer, taxonomy=taxonomy), links.put, stop)
         except Exception as exc:
             links.put(exc)
             raise

@@ -28,8 +28,10 @@ class FakeSources:
 
     def __init__(self, gone: Mapping[str, str] | None = None) -> None:
         self.gone = dict(gone or {})
+        self.asked: list[str] = []
 
     def why_none(self, unit: str, clip_id: str) -> str | None:
+        self.asked.append(clip_id)
         return self.gone.get(clip_id)
 
     def frame(self, unit: str, clip_id: str, position: int) -> np.ndarray:
@@ -44,8 +46,15 @@ def write_out(
     blur: str | None = "paper",
     fingerprint: str = "f1",
     jpegs: bool = False,
+    videos_known: bool = True,
+    cities: Mapping[str, str] | None = None,
 ) -> Store:
-    """An output directory: unit -> clip id -> frames saved of it. Faces by clip."""
+    """An output directory: unit -> clip id -> frames saved of it. Faces by clip.
+
+    Args:
+        videos_known: False: as imported clips whose source is lost.
+        cities: by unit; Tokyo elsewhere.
+    """
     for unit, by_clip in clips.items():
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("videos", "clips", "frames", "faces")}
         rows["videos"] = [
@@ -54,8 +63,9 @@ def write_out(
         for number, (clip_id, n) in enumerate(by_clip.items()):
             rows["clips"].append(
                 {
-                    "clip_id": clip_id, "video_id": unit, "clip_index": number, "width": WIDTH, "height": HEIGHT,
-                    "city": "Tokyo", "state": "Tokyo", "country": "Japan", "continent": "Asia", "n_sampled": n,
+                    "clip_id": clip_id, "video_id": unit if videos_known else None, "clip_index": number,
+                    "width": WIDTH, "height": HEIGHT, "city": (cities or {}).get(unit, "Tokyo"), "state": "Tokyo",
+                    "country": "Japan", "continent": "Asia", "n_sampled": n,
                     "frames_uri": f"clips/{unit}/{clip_id}", "fingerprint": fingerprint, "blur": blur,
                 }
             )  # fmt: skip

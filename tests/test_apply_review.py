@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -304,6 +305,7 @@ class TestClips:
         (tombstone,) = table(out, "tombstones")
         assert (tombstone["kind"], tombstone["id"], tombstone["reason"]) == ("clip", OTHER, "review")
         assert (tombstone["start_frame"], tombstone["end_frame"]) == (20, 40)
+        assert (tombstone["start_s"], tombstone["end_s"]) == pytest.approx((20 / 30, 40 / 30))
         assert json.loads((out / "dataset.json").read_text())["version"] == "0.2.0"
         assert OTHER in (out / "CHANGELOG.md").read_text() or "1 clip" in (out / "CHANGELOG.md").read_text()
         whole(out)
@@ -333,6 +335,99 @@ class TestClips:
         assert rows["face_00002"]["city"] == "Tokyo"
         assert changed(before, jpegs(out)) == set()
         assert apply(out).n_relabelled == 0
+
+    def test_a_city_that_is_taken_back_is_the_old_one_again(self, folder: Path) -> None:
+        out = folder / "out"
+        before = table(out, "clips")
+        (label,) = decide(out, ("label", FACE, {"value": "Lyon"}))
+        apply(out)
+        assert table(out, "clips") != before
+        decide(out, ("undo", FACE, {"undoes": label}))
+        assert apply(out).n_relabelled == 1
+        assert table(out, "clips") == before
+
+    def test_a_city_that_nobody_knows_stops_it_before_a_clip_is_dropped(self, folder: Path) -> None:
+        out = folder / "out"
+        decide(out, ("drop", OTHER, {}), ("label", FACE, {"value": "Atlantis"}))
+        before = jpegs(out)
+        with pytest.raises(InputError, match="--taxonomy"):
+            apply(out)
+        assert jpegs(out) == before
+        assert not (out / "parts" / "tombstones").exists()
+
+
+class TestMadeAnew:
+    """The same request gives another result: a unit that was lost, another library, settings changed to and fro."""
+
+    def rebuilt(self, folder: Path, *more: str) -> Path:
+        out = folder / "out"
+        shutil.rmtree(out / "clips" / "face")
+        for name in ("clips", "frames", "faces", "videos", "attempts"):
+            (out / "parts" / name / "face.parquet").unlink()
+        done = cgtool("build-dataset", folder / "sources.csv", "--out", out, *SHORT, *more)
+        assert done.returncode == 0, done.stderr
+        return out
+
+    def test_what_was_kept_of_an_earlier_result_does_not_count(self, folder: Path) -> None:
+        out = folder / "out"
+        decide(out, ("draw", FACE, {"position": 1, "box": DRAWN}))
+        apply(out)
+        self.rebuilt(folder)
+        part = out / "parts" / "faces" / "face.parquet"
+        faces = pq.read_table(part)
+        one_more = faces.slice(0, 1).to_pylist()[0] | {"clip_id": OTHER, "position": 3, "x0": 1.0, "blurred": True}
+        pq.write_table(pa.concat_tables([faces, pa.Table.from_pylist([one_more], faces.schema)]), part)
+        apply(out)
+        kept = [f for f in table(out, "faces") if (f["clip_id"], f["position"], f["x0"]) == (OTHER, 3, 1.0)]
+        assert [face["blurred"] for face in kept] == [True], "a face of the new result lost its row"
+        assert [f["origin"] for f in table(out, "faces") if f["clip_id"] == FACE and f["position"] == 1].count("manual")
+
+    def test_a_detection_that_was_taken_for_a_face_is_blurred_though_its_row_is_gone(self, folder: Path) -> None:
+        out = folder / "out"
+        decide(out, ("blur", FACE, {"position": 1, "box": DRAWN}))  # as if a library had found it, and another not
+        assert apply(out).n_frames == 1
+        assert DRAWN in blurred_faces(out, FACE, 1)
+
+    def test_a_clip_that_was_drawn_in_waits_for_a_person_again(self, folder: Path) -> None:
+        out = folder / "out"
+        clip_id = "local_two_00000"
+        assert clip_id not in read_progress(Store(out)).unfinished, "no face: it needs nobody"
+        decide(out, ("draw", clip_id, {"position": 1, "box": (10.0, 10.0, 30.0, 30.0)}))
+        apply(out)
+        assert clip_id not in read_progress(Store(out)).unfinished
+        sources = write_sources(
+            folder / "sources.csv",
+            [
+                {"url": "face.mp4", "city": "Tokyo", "video_id": "face"},
+                {"url": "two.mp4", "city": "Lyon", "end_s": 1.4},
+            ],
+        )
+        assert cgtool("build-dataset", sources, "--out", out, *SHORT).returncode == 0
+        progress = read_progress(Store(out))
+        assert clip_id in progress.unfinished
+        decide(out, ("label", clip_id, {"value": "Osaka"}))
+        assert clip_id in read_progress(Store(out)).unfinished, "a label says nothing of faces"
+        decide(out, ("accept", clip_id, {"position": 1}))
+        assert clip_id not in read_progress(Store(out)).unfinished
+
+
+def test_the_version_rises_though_the_run_that_changed_frames_was_cut_off(folder: Path) -> None:
+    out = folder / "out"
+    decide(out, ("draw", FACE, {"position": 1, "box": DRAWN}))
+    with pytest.MonkeyPatch.context() as patch:
+
+        def cut_off(*_: object, **__: object) -> None:
+            raise RuntimeError("power")
+
+        patch.setattr("cityguessr_data.over_frames.apply_review._record", cut_off)
+        with pytest.raises(RuntimeError):
+            apply(out)
+    assert json.loads((out / "dataset.json").read_text())["version"] == "0.1.0"
+    assert apply(out).n_frames == 0
+    assert json.loads((out / "dataset.json").read_text())["version"] == "0.2.0"
+    assert "cut off" in (out / "CHANGELOG.md").read_text()
+    apply(out)
+    assert json.loads((out / "dataset.json").read_text())["version"] == "0.2.0"
 
 
 class TestRefused:

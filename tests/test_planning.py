@@ -50,6 +50,17 @@ def test_a_local_file_cannot_pass_for_a_video_of_a_site() -> None:
         check_ids(found)
 
 
+@pytest.mark.parametrize("url", [WATCH, "/films/x.mp4", "https://a.example.com/x.mp4"])
+def test_one_video_has_one_id(url: str) -> None:
+    """Its seconds would come twice; a page may hold several, so its rows may."""
+    rows = [row(2, url, 0, 60, "v"), row(3, url, 60, 90, "v"), row(4, url, 0, 60, "w")]
+    check_ids([("v", url, rows[0]), ("v", url, rows[1])])
+    with pytest.raises(InputError, match="lines 2 and 4 give one video two ids, v and w"):
+        check_ids([(str(one.video_id), url, one) for one in rows])
+    page = "https://a.example.com/many"
+    check_ids([(str(one.video_id), page, replace(one, url=page)) for one in rows])
+
+
 def test_stand_ins_for_links_are_safe_and_differ() -> None:
     assert link_id("https://a/?x=1") != link_id("https://a/?x=2")
     assert link_id("https://a/?x=1").startswith("link_")

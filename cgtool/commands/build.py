@@ -143,11 +143,11 @@ def build_dataset(
     flags = {
         name: value for name, value in locals().items() if name not in ("sources", "out", "config", "dry_run", "json_")
     }
-    _run(sources, out, flags, config, dry_run, json_)
+    _build_dataset(sources, out, flags, config, dry_run, json_)
 
 
 @command
-def _run(
+def _build_dataset(
     sources: Path, out: Path, flags: dict[str, Any], config_file: Path | None, dry_run: bool, as_json: bool
 ) -> int:
     from ..options import build_config

@@ -40,16 +40,18 @@ def export(
         str | None, typer.Option(metavar="NAME", help="Files by the parts of this split (webdataset, huggingface).")
     ] = None,
     without: Annotated[list[Mark] | None, typer.Option(help="Leave out clips so marked; repeatable.")] = None,
-    contact: Annotated[str | None, typer.Option(help="Who to ask for a removal; the data card says it.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Who to ask for a removal; the README says it.")] = None,
     allow_unreviewed: Annotated[
-        bool, typer.Option("--allow-unreviewed", help="Though the review is not finished; the export says so.")
+        bool, typer.Option("--allow-unreviewed", help="Clips may wait for a reviewer; the export says so.")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Publish a reviewed data set: as WebDataset, for Hugging Face, as Croissant, or as links without pictures.
 
+    Only boxes that are blurred go out. What reviewers decided must be carried out (`cgtool review OUT --apply`).
     Run the same command again to go on after an interruption; once it is done, that checks every file.
     """
+    from cityguessr_data.core.errors import InputError
     from cityguessr_data.publish.export import ExportConfig
     from cityguessr_data.publish.export import export as run
     from cityguessr_data.publish.frames import FramesError
@@ -70,8 +72,10 @@ def export(
         with ExportProgress() as progress:
             result = run(config, progress)
     except FramesError as exc:
+        if json_:
+            raise  # its message names the first
         list_faults(exc)
-        raise
+        raise InputError(exc.brief, exc.hint) from exc
     ignore_interrupts()
     show_export(result, as_json=json_)
     return 0

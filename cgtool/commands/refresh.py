@@ -20,6 +20,10 @@ def refresh(
     remove: Annotated[
         bool, typer.Option("--remove", help="Take out what is gone, as `cgtool remove` does; else it is marked.")
     ] = False,
+    even_if_many: Annotated[
+        bool,
+        typer.Option("--even-if-many", help="With --remove: also where most of a site's videos seem to be gone."),
+    ] = False,
     rate: Annotated[float, typer.Option(help="Look-ups an hour and site.")] = 300.0,
     cookies: Annotated[Path | None, typer.Option(help="Netscape cookie file; only read.")] = None,
     proxy: Annotated[str | None, typer.Option(help="Proxy url (http, socks5).")] = None,
@@ -31,14 +35,18 @@ def refresh(
     """Ask the sources of all videos with clips whether they are still there; mark what is gone, or take it out.
 
     One look-up a video, nothing is downloaded. Gone means removed, private or blocked for its rights holder; its row in
-    the videos table then says since when. A run that was cut short goes on where it was.
+    the videos table then says since when. Where most of a site's videos seem to be gone, --remove leaves them: the site
+    may be at fault. A run that was cut short goes on where it was.
     """
+    from cityguessr_data.core.errors import InputError
     from cityguessr_data.media.download import Downloader
     from cityguessr_data.media.download_config import DownloadConfig
     from cityguessr_data.removal.refresh import refresh as ask
 
     from ..removal_summary import show_refresh
 
+    if even_if_many and not remove:
+        raise InputError("--even-if-many does nothing alone", "Give --remove too")
     config = DownloadConfig(
         cache=out / "no-cache",  # nothing is downloaded
         rate_per_hour=rate,
@@ -46,7 +54,7 @@ def refresh(
         proxy=proxy,
         allow_private_hosts=allow_private_hosts,
     )
-    result = ask(out, Downloader(config), _Progress(), remove_gone=remove)
+    result = ask(out, Downloader(config), _Progress(), remove_gone=remove, even_if_many=even_if_many)
     ignore_interrupts()
     show_refresh(out, result, as_json=json_)
     return result.exit_code

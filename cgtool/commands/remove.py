@@ -29,7 +29,8 @@ def remove(
     """Take a video, a channel or a clip out for good: frames, tables, splits, preview, cached sources.
 
     No later build brings it back, under this or another id. The version of the data set rises, and CHANGELOG.md says
-    why. Nothing is asked: --dry-run shows what would go. Your own local files and imported frames are never touched.
+    why. Nothing is asked: --dry-run shows what would go. Your own local files, imported frames
+    and frames behind links that lead out of OUT are never touched; where there are such links, it ends with code 1.
     """
     from cityguessr_data.core.errors import InputError
     from cityguessr_data.removal.remove import remove as take_out
@@ -44,4 +45,4 @@ def remove(
     kind, wanted_id = named[0]
     removal = take_out(out, kind, wanted_id, reason, dry_run=dry_run)
     show_removal(out, wanted_id, removal, dry_run=dry_run, as_json=json_)
-    return 0
+    return 1 if removal.outside and not dry_run else 0

@@ -34,6 +34,7 @@ def review(
 
     Ctrl-C ends it; every decision is saved at once. Then --apply carries out what was decided, and nothing else.
     """
+    from ..doorway import doorway
     from ..review_summary import ready, show_applied, show_review, user_name
 
     _check(apply, sample, report, {"--seed": seed, "--workers": workers, "--taxonomy": taxonomy})
@@ -48,25 +49,27 @@ def review(
         show_applied(out, applied, as_json=json_)
         return applied.exit_code
 
-    def opened(link: str) -> None:
-        ready(link, browser=not no_browser, as_json=json_)
-
     who = user_name() if reviewer is None else _named(reviewer)
-    if sample is not None or report:
-        from cityguessr_data.review.sampling import SampleConfig, look_and_report
+    with doorway() as open_browser:
 
-        from ..recall_summary import show_recall
+        def opened(link: str) -> None:
+            ready(link, None if no_browser else open_browser, as_json=json_)
 
-        measured = look_and_report(SampleConfig(out, who, sample, seed or 0, port), opened)
+        if sample is not None or report:
+            from cityguessr_data.review.sampling import SampleConfig, look_and_report
+
+            from ..recall_summary import show_recall
+
+            measured = look_and_report(SampleConfig(out, who, sample, seed or 0, port), opened)
+            ignore_interrupts()
+            show_recall(out, measured, as_json=json_)
+            return 0
+        from cityguessr_data.review.reviewing import ReviewConfig
+        from cityguessr_data.review.reviewing import review as run
+
+        end = run(ReviewConfig(out, who, port, taxonomy), opened)
         ignore_interrupts()
-        show_recall(out, measured, as_json=json_)
-        return 0
-    from cityguessr_data.review.reviewing import ReviewConfig
-    from cityguessr_data.review.reviewing import review as run
-
-    end = run(ReviewConfig(out, who, port, taxonomy), opened)
-    ignore_interrupts()
-    show_review(out, end, as_json=json_)
+    show_review(out, end, taxonomy, as_json=json_)
     return 0
 
 
@@ -86,6 +89,10 @@ def _check(apply: bool, sample: int | None, report: bool, given: dict[str, objec
 def _named(reviewer: str) -> str:
     from cityguessr_data.core.errors import InputError
 
+    from ..review_summary import is_text
+
     if not reviewer.strip():
         raise InputError("--reviewer is empty", "Give a name, or leave it out")
+    if not is_text(reviewer):
+        raise InputError("--reviewer is no text that a file can hold", "Give a name in UTF-8, or leave it out")
     return reviewer.strip()

@@ -38,7 +38,9 @@ def suggest(
     allow_private_hosts: Annotated[
         bool, typer.Option("--allow-private-hosts", help="Also ask loopback and private hosts.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a table that is there.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a table that is there, once something is found.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Search for walking and driving tours and write them as a sources table to choose from. Downloads nothing.
@@ -66,11 +68,6 @@ def suggest(
         network=search_config(rate, cookies, proxy, allow_private_hosts),
     )
     show_pace(config)
-    try:
-        result = look(config, listener=lambda line: say(plain(line)))
-    except KeyboardInterrupt:
-        if out.exists():
-            raise KeyboardInterrupt(f"{out} has what was found by then; --replace begins anew") from None
-        raise
+    result = look(config, listener=lambda line: say(plain(line)))
     show_suggestions(config, result, as_json=json_)
     return result.exit_code

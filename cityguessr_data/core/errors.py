@@ -123,10 +123,18 @@ class MediaError(VideoError):
 
 @contextmanager
 def disk_full_stops(where: str) -> Iterator[None]:
-    """Turn "no space left" and "quota exceeded" of the operating system into DiskFullError, which ends the run."""
+    """Turn what the system says of a full disk into DiskFullError, which ends the run.
+
+    "No space left", "quota exceeded" and, of a limit on the size of files, "file too large".
+    """
     try:
         yield
     except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            raise DiskFullError(
+                f"{where} would be larger than a file may be here",
+                "Raise the limit (`ulimit -f`) or write to another file system, and run the same command again",
+            ) from exc
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
                 f"no space left while writing {where}", "Free some space and run the same command again"

@@ -161,8 +161,10 @@ TOMBSTONES = _schema(
         ("sha256", pa.string()),
         ("start_frame", pa.int64()),
         ("end_frame", pa.int64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
     ],
-    order="kind id removed_at reason version video_id url sha256 start_frame end_frame",
+    order="kind id removed_at reason version video_id url sha256 start_frame end_frame start_s end_s",
 )
 
 AFTERWARDS: dict[str, pa.Schema] = {"decisions": DECISIONS, "tombstones": TOMBSTONES}

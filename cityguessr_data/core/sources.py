@@ -199,11 +199,14 @@ def _clip_index(line: int, cells: Mapping[str, str], faults: list[Fault]) -> int
 
 
 def _conflicts(rows: list[SourceRow]) -> list[Fault]:
-    """What is wrong between rows: one id for two links, two ids for one link, the same seconds or clip number twice."""
+    """What is wrong between rows: one id for two links, a link with an id and without, a span or clip number twice.
+
+    A link with several ids is a page of several videos, which its rows tell apart: a video is its id where it has one.
+    """
     faults: list[Fault] = []
     first_by_id: dict[str, SourceRow] = {}
     first_by_url: dict[str, SourceRow] = {}
-    by_url: dict[str, list[SourceRow]] = {}
+    by_video: dict[tuple[str, str], list[SourceRow]] = {}
     for row in rows:
         if row.video_id is not None:
             first = first_by_id.setdefault(row.video_id, row)
@@ -212,11 +215,11 @@ def _conflicts(rows: list[SourceRow]) -> list[Fault]:
                     (row.line, f"video_id {row.video_id} is another video's (another url) on line {first.line}")
                 )
         first = first_by_url.setdefault(row.url, row)
-        if first.video_id != row.video_id:
+        if (first.video_id is None) != (row.video_id is None):
             said, other = (row.video_id or "empty"), (first.video_id or "empty")
             faults.append((row.line, f"video_id is {said} here and {other} for the same url on line {first.line}"))
-        by_url.setdefault(row.url, []).append(row)
-    for group in by_url.values():
+        by_video.setdefault((row.url, row.video_id or ""), []).append(row)
+    for group in by_video.values():
         group.sort(key=lambda row: (_span(row), row.line))
         for line, other_line in _overlaps(group):
             faults.append(

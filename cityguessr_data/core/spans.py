@@ -5,6 +5,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+_SAME_MOMENT_S = 0.001
+"""Times of one moment differ by so much at most: some containers count whole milliseconds."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of frames of a source video, and when they are shown."""
+
+    start_frame: int
+    end_frame: int
+    """Exclusive."""
+    start_s: float | None = None
+    """From the video's first frame; None where it is not known, or must not be compared."""
+    end_s: float | None = None
+    """When the frame after the last is shown."""
+
+    def meets(self, other: Span) -> bool:
+        """Whether the two share a moment, where both have their seconds; else whether they share a frame number."""
+        if self.start_s is None or self.end_s is None or other.start_s is None or other.end_s is None:
+            return self.start_frame < other.end_frame and other.start_frame < self.end_frame
+        return self.start_s < other.end_s - _SAME_MOMENT_S and other.start_s < self.end_s - _SAME_MOMENT_S
+
 
 def plan_clips(n_frames: int, min_frames: int = 800, max_frames: int = 900) -> list[tuple[int, int]]:
     """Cut a span of `n_frames` into clips, one after the other from its start.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .spans import Span
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -67,8 +69,8 @@ class VideoTask:
     video_id: str
     url: str
     rows: tuple[SourceRow, ...]
-    removed: tuple[tuple[int, int], ...] = ()
-    """Frames of the source (the last exclusive) that no clip may hold: those of clips that were removed."""
+    removed: tuple[Span, ...] = ()
+    """What no clip may hold any part of: where clips lay that were removed."""
 
 
 @dataclass(frozen=True)

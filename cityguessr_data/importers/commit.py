@@ -57,16 +57,22 @@ def committed_mark(store: Store, unit: Unit) -> str:
 
 
 def commit(
-    store: Store, unit: Unit, clips: Sequence[CheckedClip], faults: Sequence[Fault], one_at_a_time: Lock
+    store: Store,
+    unit: Unit,
+    clips: Sequence[CheckedClip],
+    faults: Sequence[Fault],
+    one_at_a_time: Lock,
+    n_removed: int = 0,
 ) -> None:
     """Make the unit's whole clips the committed ones; a unit without any only gets its row in the videos table.
 
     Args:
         one_at_a_time: held while the store moves the parts to their places; they are written side by side.
+        n_removed: whole clips that are not among `clips`, because they were taken out for good.
     Raises:
         DiskFullError: no space left; the next run goes on.
     """
-    row = _video_row(unit, clips, faults)
+    row = _video_row(unit, clips, faults, n_removed)
     if not clips:
         store.part("clips", unit.unit_id).unlink(missing_ok=True)
         write_table(store.part("videos", unit.unit_id), video_table(row))
@@ -111,7 +117,7 @@ def _frame_rows(checked: CheckedClip) -> list[dict[str, Any]]:
     ]
 
 
-def _video_row(unit: Unit, clips: Sequence[CheckedClip], faults: Sequence[Fault]) -> dict[str, Any]:
+def _video_row(unit: Unit, clips: Sequence[CheckedClip], faults: Sequence[Fault], n_removed: int) -> dict[str, Any]:
     sizes = {clip.size_px for clip in clips}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
     told = (
@@ -119,7 +125,7 @@ def _video_row(unit: Unit, clips: Sequence[CheckedClip], faults: Sequence[Fault]
         if unit.video_id is None
         else []
     )
-    if n_out := len(unit.clips) - len(clips):
+    if n_out := len(unit.clips) - len(clips) - n_removed:
         told.append(f"bad-media: {n_out} of {len(unit.clips)} clips left out: {faults[0].path}: {faults[0].what}")
     return {
         "video_id": unit.unit_id,

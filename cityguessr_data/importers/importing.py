@@ -31,11 +31,13 @@ from ..publish.ledger import forget_clips
 from ..run.assemble import assemble, is_stale
 from ..run.store import Store
 from ..run.take_out import enforce, settle
+from ..run.take_out_unit import ALL_CLIPS, remove_unit
 from ..run.tally import count
-from ..run.tombstones import read_tombstones
+from ..run.tombstones import Tombstones, read_tombstones
 from .checking import CheckedUnit, checked_units
 from .commit import commit, committed_mark, listing_mark
 from .found import Fault, Survey, Unit, counted
+from .leaving_out import leave_out_whole, without_removed
 from .published import LONG, published_counts
 from .result import ImportResult, Listener
 from .split_files import PublishedTest, make_by_clip, outdated_published, write_published, write_released
@@ -99,16 +101,16 @@ def import_survey(
     check_target(out, survey.kind, survey.source)
     with store.locked():
         store.recover()
+        tombstones = read_tombstones(store)
         _check_settings(store, survey)
         store.write_dataset(_described(store, survey))
         listener.planned(len(survey.unit_ids), survey.n_clips)
         tally = _Tally()
         try:
-            _import_units(store, survey, listener, workers, tally)
+            _import_units(store, survey, listener, workers, tombstones, tally)
         finally:
-            if read_tombstones(store):  # a source whose files have changed comes whole: what was removed goes again
-                taken = enforce(store, partial(forget_clips, store))
-                tally.removed = len(taken.clip_ids)
+            if tombstones:  # of a removal that was killed
+                tally.removed += len(enforce(store, partial(forget_clips, store)).clip_ids)
             if is_stale(store) or "counts" not in (store.dataset() or {}):
                 assemble(store)
                 store.write_dataset(_described(store, survey) | {"counts": count(store)})
@@ -118,8 +120,10 @@ def import_survey(
         return _result(store, survey, test, tally, left)
 
 
-def _import_units(store: Store, survey: Survey, listener: Listener, workers: int, tally: _Tally) -> None:
-    started = time.monotonic()
+def _import_units(
+    store: Store, survey: Survey, listener: Listener, workers: int, tombstones: Tombstones, tally: _Tally
+) -> None:
+    started, lock = time.monotonic(), Lock()
 
     def wanted() -> Iterator[Unit]:
         """Units that are not there yet; of the others only the listener hears."""
@@ -130,16 +134,22 @@ def _import_units(store: Store, survey: Survey, listener: Listener, workers: int
             if committed_mark(store, unit) == listing_mark(unit):
                 tally.done += 1
                 listener.unit_ended(unit.unit_id, len(unit.clips), 0, was_done=True)
+            elif leave_out_whole(store, unit, tombstones, lock):
+                tally.done += 1
+                tally.removed += len(unit.clips)
+                listener.unit_ended(unit.unit_id, 0, 0, was_done=True)
             else:
                 yield unit
 
     # Writing parts waits for the disk most of the time, and those of two units have nothing in common
-    lock = Lock()
     with ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit") as pool:
         under_way: deque[tuple[CheckedUnit, Future[bool]]] = deque()
         try:
             for checked in checked_units(wanted(), survey.source, workers):
-                under_way.append((checked, pool.submit(_commit, store, checked, lock)))
+                kept = without_removed(checked, tombstones)
+                n_removed = len(checked.clips) - len(kept.clips)
+                tally.removed += n_removed
+                under_way.append((kept, pool.submit(_commit, store, kept, n_removed, lock)))
                 if len(under_way) > 2 * _COMMITTERS:
                     _ended(*under_way.popleft(), listener, tally)
             while under_way:
@@ -149,12 +159,21 @@ def _import_units(store: Store, survey: Survey, listener: Listener, workers: int
     tally.seconds = time.monotonic() - started
 
 
-def _commit(store: Store, checked: CheckedUnit, lock: Lock) -> bool:
-    """Commit a unit, unless it is there with these very faults; whether it was committed."""
+def _commit(store: Store, checked: CheckedUnit, n_removed: int, lock: Lock) -> bool:
+    """Commit a unit, unless it is there with these very faults; whether it was committed.
+
+    Args:
+        n_removed: whole clips that are not among those of `checked`, because they were removed.
+    """
     unit = checked.unit
-    if checked.clips and committed_mark(store, unit) == listing_mark(unit, checked.faults):
+    mark = listing_mark(unit, checked.faults)
+    if (checked.clips or n_removed) and committed_mark(store, unit) == mark:
         return False
-    commit(store, unit, checked.clips, checked.faults, lock)
+    if n_removed and not checked.clips:
+        with lock:
+            remove_unit(store, unit.unit_id, unit.url, ALL_CLIPS, mark)
+    else:
+        commit(store, unit, checked.clips, checked.faults, lock, n_removed)
     return True
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,wmv,h264,hevc,ivf,m4v,mpegvideo,gif"
 _TOLERANCE_S = 1e-6
+_TELLS_SHOWING = ("mov", "matroska", "mpegts", "flv")
+"""Containers whose packets say when they are shown. Elsewhere ffmpeg works it out, for an AVI with B-frames wrongly."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class VideoIndex:
     fault: str | None = None
     """What demuxing found wrong, e.g. that the file ends before its header says; the frames before it are good."""
     first_s: float | None = None
-    """When the first frame is shown by the file's own clock; None where packets have no times."""
+    """When the first frame is shown by the file's own clock; None where packets do not say when they are shown."""
 
     def frame_at(self, time_s: float) -> int:
         """The first frame shown at or after `time_s`; n_frames when there is none."""
@@ -73,6 +75,7 @@ def index_video(path: Path) -> VideoIndex:
         stream = _video_stream(container, path)
         context = stream.codec_context
         stamps: list[int | None] = []
+        lacks_pts = not container.format.name.startswith(_TELLS_SHOWING)
         keys: list[bool] = []
         hidden = 0
         last_dts = -1
@@ -88,6 +91,7 @@ def index_video(path: Path) -> VideoIndex:
                     hidden += 1
                 else:
                     stamps.append(packet.pts if packet.pts is not None else packet.dts)
+                    lacks_pts = lacks_pts or packet.pts is None
                     keys.append(packet.is_keyframe)
         except av.error.FFmpegError as exc:
             fault = f"the file breaks: {_reason(exc)}"
@@ -105,7 +109,7 @@ def index_video(path: Path) -> VideoIndex:
         rate = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
         timed = [stamp * time_base for stamp in stamps if stamp is not None]
         shown = np.sort(np.asarray(timed)) if len(timed) == n_frames else np.arange(n_frames) / rate
-        first_s = float(shown[0]) if len(timed) == n_frames else None
+        first_s = float(shown[0]) if len(timed) == n_frames and not lacks_pts else None
         shown = shown - shown[0]
         last_s = float(shown[-1])
         fps = (n_frames - 1) / last_s if last_s > 0 else rate

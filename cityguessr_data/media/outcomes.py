@@ -96,12 +96,9 @@ def classify(message: str, http_status: int | None = None, site: str = "") -> Er
         site: as `pace.site_of` gives it. YouTube answers 403 and 429 to a session it has had enough of, and offers no
             format where its challenge was not solved, which says nothing about the video.
     """
-    # Sites write typographic apostrophes; a word inside a url or an id says nothing about the outcome
-    text = re.sub(r"https?://\S+", " ", message.replace("’", "'"))
-    text = re.sub(r"^(ERROR:\s*)?(\[[\w:.+-]+\]\s+(\S+:\s+)?)?", "", text)
-    for error_class, pattern in _COMPILED:
-        if pattern.search(text):
-            return error_class
+    if (said := in_words(message)) is not None:
+        return said
+    text = _bare(message)
     status = http_status
     if status is None:
         found = re.search(r"HTTP Error (\d{3})", text)
@@ -111,6 +108,18 @@ def classify(message: str, http_status: int | None = None, site: str = "") -> Er
     if "requested format is not available" in text.lower():
         return ErrorClass.INTERNAL if site == YOUTUBE else ErrorClass.BAD_MEDIA
     return ErrorClass.INTERNAL
+
+
+def in_words(message: str) -> ErrorClass | None:
+    """The class that the words of a message give; None where only its status tells, as in a bare `HTTP Error 403`."""
+    text = _bare(message)
+    return next((error_class for error_class, pattern in _COMPILED if pattern.search(text)), None)
+
+
+def _bare(message: str) -> str:
+    """A message without urls, extractor and id: a word inside these says nothing about the outcome."""
+    text = re.sub(r"https?://\S+", " ", message.replace("’", "'"))  # sites write typographic apostrophes
+    return re.sub(r"^(ERROR:\s*)?(\[[\w:.+-]+\]\s+(\S+:\s+)?)?", "", text)
 
 
 def _of_status(status: int, site: str) -> ErrorClass:

@@ -7,7 +7,7 @@ known by the time that demuxing gave it, so what is shown is the frame of that n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av.error
 from av.video.reformatter import VideoReformatter
@@ -18,6 +18,9 @@ from .orientation import orientation_of, upright
 
 if TYPE_CHECKING:
     from ..core.types import RGB
+
+_BACK_S = (0.0, 2.0, 12.0)
+"""How far before a frame to look for a key frame: a transport stream has no index, and seeking in it lands anywhere."""
 
 _SLACK = 0.25
 """How far, in times between two neighbours, a frame's time may lie from the one that is sought."""
@@ -55,19 +58,33 @@ def _sought(path: Path, number: int, index: VideoIndex, threads: int) -> RGB | N
     if slack_s <= 0:
         return None  # two frames of one time
     wanted_s = index.first_s + own
-    with open_video(path) as (container, stream):
-        stream.codec_context.thread_count = threads
-        try:
-            container.seek(int((wanted_s - slack_s) / float(stream.time_base)), stream=stream, backward=True)
-            for frame in container.decode(stream):
-                if frame.pts is None:
-                    return None
-                time_s = float(frame.pts * stream.time_base)
-                if abs(time_s - wanted_s) <= slack_s:
-                    rgb: RGB = VideoReformatter().reformat(frame, format="rgb24").to_ndarray()  # type: ignore[assignment]
-                    return upright(rgb, orientation_of(frame))
-                if time_s > wanted_s:
-                    return None
-        except av.error.FFmpegError:
+    for back_s in _BACK_S:
+        with open_video(path) as (container, stream):
+            stream.codec_context.thread_count = threads
+            try:
+                found = _near(container, stream, wanted_s, slack_s, back_s)
+            except av.error.FFmpegError:
+                return None
+        if found is not None:
+            return found
+    return None
+
+
+def _near(container: Any, stream: Any, wanted_s: float, slack_s: float, back_s: float) -> RGB | None:
+    """The frame shown at `wanted_s`, decoding from `back_s` before it.
+
+    None where decoding began after it, or without a key frame before it: a picture would then lack what it is made of.
+    """
+    container.seek(int((wanted_s - slack_s - back_s) / float(stream.time_base)), stream=stream, backward=True)
+    whole = False
+    for frame in container.decode(stream):
+        if frame.pts is None:
             return None
+        whole = whole or bool(frame.key_frame)
+        time_s = float(frame.pts * stream.time_base)
+        if time_s > wanted_s + slack_s:
+            return None
+        if whole and abs(time_s - wanted_s) <= slack_s:
+            rgb: RGB = VideoReformatter().reformat(frame, format="rgb24").to_ndarray()  # type: ignore[assignment]
+            return upright(rgb, orientation_of(frame))
     return None

@@ -102,14 +102,17 @@ class Session:
     def look(self, video_id: str) -> None:
         """See that the link still gives its video; of a page with several, the one of this id.
 
-        A page of no known site may be there while its video file is not: that is asked for one byte.
+        A page of no known site may be there while its video file is not: that is asked for one byte, with the headers
+        that a download of it would send (some files are given only to who comes from their page).
         """
         entry = self._pick(video_id)
         if entry.get("extractor_key") == "Generic" and not entry.get("direct"):
-            links = [entry.get("url"), *(one.get("url") for one in entry.get("formats") or ())]
-            link = next((link for link in links if link and link.startswith(("http://", "https://"))), None)
-            if link is not None:
-                self._patiently(lambda: self.ydl.urlopen(Request(link, headers={"Range": "bytes=0-0"})).close())
+            files = [one for one in (entry, *(entry.get("formats") or ())) if _is_web(one.get("url"))]
+            if files:
+                headers = dict(files[0].get("http_headers") or entry.get("http_headers") or {})
+                headers = {name: value for name, value in headers.items() if name.lower() not in ("cookie", "range")}
+                request = Request(files[0]["url"], headers={**headers, "Range": "bytes=0-0"})
+                self._patiently(lambda: self.ydl.urlopen(request).close())
 
     def _pick(self, video_id: str) -> Entry:
         top = self._follow({"url": self.url})
@@ -216,6 +219,10 @@ class Session:
 
 
 _OF_INNER = frozenset({"_type", "url", "ie_key", "id", "extractor", "extractor_key"})
+
+
+def _is_web(url: object) -> bool:
+    return isinstance(url, str) and url.startswith(("http://", "https://"))
 
 
 def _title(info: Mapping[str, Any]) -> str | None:

@@ -7,32 +7,30 @@ keeps later builds from bringing them back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
+from ..core.atomic import write_json
 from ..core.errors import InputError
-from ..publish.ledger import forget_clips
 from ..review.decisions import Box, DecisionLog
 from ..review.lock import review_lock
 from ..review.places import Places
 from ..review.progress import applied_marks, clips_of
 from ..review.unblurred import Unblurred
-from ..run.changelog import next_version, record_change, version_of
+from ..run.changelog import next_version, numbers, record_change, version_of
 from ..run.compute import Compute
 from ..run.executor import Listener
-from ..run.store import Store, read_part
-from ..run.take_out import enforce, settle, shared_links
-from ..run.tombstones import Tombstone, bury
+from ..run.store import Store
 from ..vision.blur import BlurConfig
 from ..vision.phash import phash
 from .go import StageResult, finish, run_over
-from .review_plan import UnitPlan, plan_unit
+from .review_drops import take_out_dropped
+from .review_plan import PlaceOf, UnitPlan, plan_unit
 from .review_stage import ReblurStage, ReviewConfig
 from .review_writer import LACKING_KEY, ReviewWriterConfig
 from .units import frames_part, opened, read_units, work_items
@@ -75,23 +73,27 @@ def apply_review(
         store.recover()
         log = DecisionLog(store)
         config = ReviewWriterConfig(_recorded(store, dataset, Places.of(store, taxonomy)), phash)
-        result = ApplyResult(0, 0)
-        result.dropped = _take_out_dropped(store, log)
+        _check_cities(store, log, config.review.place_of)
+        begun = _version_begun(store)
+        result = ApplyResult(0, 0, dropped=take_out_dropped(store, log))
         units = read_units(store)
-        plans = {}
-        for name in {unit.name for unit in units} & set(log.units()):
-            plan = plan_unit(store, log, Unblurred(store), name, config.review.place_of)
+        plans, unblurred = {}, Unblurred(store)
+        for name in sorted({unit.name for unit in units} & set(log.units())):
+            plan = plan_unit(store, log, unblurred, name, config.review.place_of)
             result.lacking += [(clip.clip_id, *place) for clip in plan.clips for place in clip.lacking]
             result.n_stale += plan.n_stale
             if plan.changed or not _is_applied(store, plan):
                 plans[name] = plan
         result.n_units, result.n_done_before = len(units), len(units) - len(plans)
+        if any(plan.n_frames or any(clip.relabelled for clip in plan.clips) for plan in plans.values()):
+            _begin_version(store)
         items = work_items([unit for unit in units if unit.name in plans], lambda unit: unit.asked)
         run_over(store, items, partial(frames_part, store), partial(make_compute, config), listener, result, workers)
         _count(store, result, plans)
-        _record(store, result)
         log.assemble()
         finish(store)
+        if not (result.stopped or result.interrupted):
+            _record(store, result, changed_before=begun is not None)
     return result
 
 
@@ -110,43 +112,6 @@ def _recorded(store: Store, dataset: dict[str, object], places: Places) -> Revie
     return ReviewConfig(store.out, BlurConfig(**anonymised["blur"]), int(config["jpeg_quality"]), places.find)
 
 
-def _take_out_dropped(store: Store, log: DecisionLog) -> list[str]:
-    """Take out the clips that were dropped. Tombstones first: killed after them, the next run goes on from there."""
-    version = next_version(version_of(store))
-    shared, tombstones = shared_links(store.plan().get("links", {})), []
-
-    def url_of(video: Mapping[str, Any]) -> str | None:
-        return None if video.get("url") in shared else video.get("url")
-
-    for name in set(log.units()) & {path.stem for path in store.parts("clips")}:
-        dropped = [clip.clip_id for clip in clips_of(store, name, log.read(name)) if clip.review.dropped]
-        if not dropped:
-            continue
-        videos = {row["video_id"]: row for row in read_part(store.part("videos", name)).to_pylist()}
-        for row in read_part(store.part("clips", name)).to_pylist():
-            if row["clip_id"] in dropped:
-                tombstones.append(
-                    Tombstone(
-                        kind="clip",
-                        id=row["clip_id"],
-                        removed_at=datetime.now(UTC),
-                        reason="review",
-                        version=version,
-                        video_id=row["video_id"],
-                        url=url_of(videos.get(row["video_id"], {})),
-                        sha256=videos.get(row["video_id"], {}).get("sha256"),
-                        start_frame=row["start_frame"],
-                        end_frame=row["end_frame"],
-                    )
-                )
-    bury(store, tombstones)
-    taken = enforce(store, partial(forget_clips, store))
-    if taken.clip_ids:
-        finish(store)  # the version is raised when nothing shows them any more
-    settle(store)
-    return sorted(taken.clip_ids)
-
-
 def _count(store: Store, result: ApplyResult, plans: Mapping[str, UnitPlan]) -> None:
     """Of the units that were committed in this run."""
     failed = {one.video_id for one in result.report.failed}
@@ -156,15 +121,55 @@ def _count(store: Store, result: ApplyResult, plans: Mapping[str, UnitPlan]) -> 
             result.n_relabelled += sum(clip.relabelled for clip in plan.clips)
 
 
-def _record(store: Store, result: ApplyResult) -> None:
-    """Raise the version and say why, where frames or labels are others now."""
+def _check_cities(store: Store, log: DecisionLog, place_of: PlaceOf) -> None:
+    """Refuse a city that is not known before anything is taken out or blurred."""
+    for name in sorted(set(log.units()) & {path.stem for path in store.parts("clips")}):
+        for clip in clips_of(store, name, log.read(name)):
+            if clip.review.city is not None and not clip.review.dropped:
+                try:
+                    place_of(clip.review.city)
+                except InputError as exc:
+                    raise InputError(
+                        f"{clip.clip_id} was given a city that is not known here: {exc.message}",
+                        "Name the review's --taxonomy FILE, or take the label back on the page",
+                    ) from exc
+
+
+def _pending(store: Store) -> Path:
+    return store.work / "review" / "applying.json"
+
+
+def _version_begun(store: Store) -> str | None:
+    """The version that an earlier run began and did not come to record: some of its videos may be others by now."""
+    path = _pending(store)
+    return str(json.loads(path.read_text(encoding="utf-8"))["version"]) if path.is_file() else None
+
+
+def _begin_version(store: Store) -> None:
+    """Note the version that the changes of this run will make, before the first of them."""
+    write_json(_pending(store), {"version": next_version(version_of(store))})
+
+
+def _record(store: Store, result: ApplyResult, *, changed_before: bool) -> None:
+    """Raise the version and say why, where frames or labels are others now.
+
+    Args:
+        changed_before: an earlier run was cut off, which may have changed some.
+    """
+    version = _version_begun(store)
+    if version is None:
+        return
     told = [
-        (result.n_frames, f"{result.n_frames} frames blurred anew after a review"),
-        (result.n_relabelled, f"{result.n_relabelled} clips given another city"),
+        (result.n_frames, f"{result.n_frames:,} frames blurred anew after a review."),
+        (result.n_relabelled, f"{result.n_relabelled:,} clips given another city in a review."),
     ]
     lines = [line for n, line in told if n]
+    if changed_before:
+        lines.append("Frames or labels changed after a review, in a run that was cut off.")
     if lines:
-        record_change(store, next_version(version_of(store)), lines)
+        later = numbers(version) > numbers(version_of(store))
+        record_change(store, version if later else next_version(version_of(store)), lines)
+    _pending(store).unlink(missing_ok=True)
 
 
 def _is_applied(store: Store, plan: UnitPlan) -> bool:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.types import LEVELS, Place
 from ..review.decisions import Box, DecisionLog
-from ..review.faces import rows_by_clip
+from ..review.faces import places_as_built, rows_by_clip
 from ..review.progress import ReviewedClip, clips_of, marks_of
 from ..review.state import ClipReview, Row, box_of, faces_after
 from ..review.unblurred import Unblurred
@@ -72,13 +73,14 @@ def plan_unit(store: Store, log: DecisionLog, unblurred: Unblurred, unit: str, p
     """Work it out; nothing is decoded or written. Clips that were dropped are not there any more.
 
     Raises:
-        InputError: a decision names a city that is not known.
+        InputError: a decision names a city that is not known, or a frame that its clip does not have.
     """
     clips = {row["clip_id"]: row for row in read_part(store.part("clips", unit)).to_pylist()}
     committed = rows_by_clip(read_part(store.part("faces", unit)))
     numbers: dict[str, dict[int, int | None]] = {}
     for row in read_part(store.part("frames", unit), ["clip_id", "position", "frame_index"]).to_pylist():
         numbers.setdefault(row["clip_id"], {})[row["position"]] = row["frame_index"]
+    places = places_as_built(store, unit)
     plans: list[ClipPlan] = []
     reviews: dict[str, ClipReview] = {}
     stale, changed = 0, False
@@ -86,7 +88,10 @@ def plan_unit(store: Store, log: DecisionLog, unblurred: Unblurred, unit: str, p
         stale += clip.review.stale
         reviews[clip.clip_id] = clip.review
         rows = committed.get(clip.clip_id, [])
-        plan = _plan_clip(clip, clips[clip.clip_id], rows, numbers.get(clip.clip_id, {}), unblurred, place_of)
+        labelled = clips[clip.clip_id] | places.get(clip.clip_id, {})
+        if clip.review.city is not None:
+            labelled |= _columns(place_of(clip.review.city))
+        plan = _plan_clip(clip, clips[clip.clip_id], labelled, rows, numbers.get(clip.clip_id, {}), unblurred)
         changed = changed or plan.relabelled or plan.faces != rows
         plans.append(plan)
     return UnitPlan(unit, marks_of(reviews), tuple(plans), stale, changed)
@@ -95,13 +100,17 @@ def plan_unit(store: Store, log: DecisionLog, unblurred: Unblurred, unit: str, p
 def _plan_clip(
     clip: ReviewedClip,
     row: Row,
+    labelled: Row,
     committed: list[Row],
     numbers: Mapping[int, int | None],
     unblurred: Unblurred,
-    place_of: PlaceOf,
 ) -> ClipPlan:
-    drawn_elsewhere = [position for position, _ in clip.review.drawn if position not in numbers]
-    assert not drawn_elsewhere, f"{clip.clip_id} has no frames {drawn_elsewhere}"
+    for position, _ in (*clip.review.drawn, *clip.review.blurred):
+        if position not in numbers:
+            raise InputError(
+                f"a decision is about frame {position + 1} of {clip.clip_id}, which has no such frame",
+                "The decisions were changed by hand: restore parts/decisions from a copy",
+            )
     wanted = faces_after(clip.faces, clip.review, numbers)
     now, then = _blurred_by_frame(committed), _blurred_by_frame(wanted)
     frames: dict[int, FrameChange] = {}
@@ -118,9 +127,6 @@ def _plan_clip(
         if new:
             frames[position] = FrameChange(tuple(new), False)
     faces = _kept_blurred(wanted, committed, set(lacking))
-    labelled = row
-    if clip.review.city is not None:
-        labelled = row | _columns(place_of(clip.review.city))
     return ClipPlan(clip.clip_id, labelled, faces, frames, tuple(lacking), labelled != row)
 
 

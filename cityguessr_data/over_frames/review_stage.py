@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,15 @@ class ReviewConfig:
     jpeg_quality: int
     place_of: PlaceOf
 
+    @cached_property
+    def unblurred(self) -> Unblurred:
+        """One a process: it holds what it has read of caches and sources."""
+        return Unblurred(Store(self.out))
+
     def plan(self, unit: str) -> UnitPlan:
         """Of a unit, as it is committed now."""
         store = Store(self.out)
-        return plan_unit(store, DecisionLog(store), Unblurred(store), unit, self.place_of)
+        return plan_unit(store, DecisionLog(store), self.unblurred, unit, self.place_of)
 
 
 class ReblurStage:
@@ -73,7 +79,7 @@ class ReblurStage:
             sizes = {clip.clip_id: clip.row["n_sampled"] for clip in plan.clips}
             from_source = [place for place, change in changes.items() if change.from_source]
             saved = self._saved(store, unit, set(changes) - set(from_source))
-            decoded = Unblurred(store).frames(unit, from_source, worker_threads())
+            decoded = self.config.unblurred.frames(unit, from_source, worker_threads())
             for place, rgb in itertools.chain(saved, decoded):
                 yield self._blurred(job, place, rgb, changes[place].boxes, sizes)
 

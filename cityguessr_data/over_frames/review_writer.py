@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.atomic import sync_folder
 from ..core.errors import MediaError, disk_full_stops
 from ..core.types import AnonymisedFrame
-from ..review.faces import keep_as_built
-from ..review.progress import APPLIED_KEY
+from ..review.faces import APPLIED_KEY, keep_as_built
 from ..run.parts import Counts, Parts, frame_name, save_jpeg
 from ..run.stage import VideoJob
 from ..run.store import Store, read_part

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..review.progress import ReviewProgress
-from ..review.recall_report import RecallReport, read_report
-from ..stats.page.words import many, percent, plain
+from ..core.types import LEVELS
+from ..review.recall import Clusters
+from ..review.recall_report import RecallReport
+from ..stats.page.words import listing, many, plain
 from .contents import Contents
+from .faces import FaceCounts
+from .facts import Facts
 from .gate import is_reviewed
 
 NOT_STATED = "not stated"
 RIGHTS = (
-    "The pictures belong to whoever filmed them. Each video keeps the licence that its source gives it (column "
-    "`license` of the videos table); this data set grants no right to the pictures."
+    "The pictures belong to whoever filmed them. Each video keeps the licence that its source gives it "
+    "(`license`); this data set grants no right to the pictures."
 )
 NO_CONTACT = (
     "No contact was given when this was exported. Whoever publishes it must name one here: without it nobody can "
@@ -31,6 +34,29 @@ MISUSES = (
     "Undoing the blur, or training models to.",
     "Surveillance, or any decision about single people.",
 )
+
+
+_NAMED = 5
+_CLASSES = {
+    "city": ("city", "cities"), "state": ("state", "states"), "country": ("country", "countries"),
+    "continent": ("continent", "continents"),
+}  # fmt: skip
+_CLUSTERS: dict[Clusters, str] = {
+    "video": "for other videos of the same kind; that faces of one video may be found or missed together is estimated",
+    "city": "for other cities of the same kind; that faces of one city may be found or missed together is estimated",
+    "frame": "for other frames of this one video, and of other videos it says nothing",
+    "none": "",
+}
+"""What the interval of a recall is of."""
+
+
+def count_words(facts: Facts) -> str:
+    """Clips, frames, videos and classes."""
+    contents = facts.contents
+    frames = "no frames" if facts.to == "links" else many(contents.n_frames, "frame", "frames")
+    videos = many(contents.videos.num_rows, "source video", "source videos")
+    classes = listing([many(facts.classes[level], *_CLASSES[level]) for level in LEVELS])
+    return f"{many(len(contents.clips), 'clip', 'clips')} ({frames}) of {videos}, from {classes}"
 
 
 def licences(contents: Contents) -> dict[str, int]:
@@ -54,16 +80,74 @@ def _site(url: str) -> str:
     return "files of the publisher" if url.startswith("local:") else NOT_STATED
 
 
-def blur_words(dataset: Mapping[str, Any]) -> list[str]:
-    """How faces were found and blurred, by dataset.json."""
-    config = dataset.get("config", {}).get("anonymise", {})
+def gone_words(contents: Contents) -> str:
+    """Which videos their sites do not show any more; empty where none is known to be gone."""
+    if not contents.gone:
+        return ""
+    are = "source video was" if len(contents.gone) == 1 else "source videos were"
+    its = "its site" if len(contents.gone) == 1 else "their sites"
+    return f"{len(contents.gone):,} {are} gone from {its} when last asked for: {named(contents.gone)}."
+
+
+def named(ids: tuple[str, ...]) -> str:
+    """The first few ids."""
+    more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+    return ", ".join(plain(one, 200) for one in ids[:_NAMED]) + more
+
+
+def removal_words(contact: str | None) -> str:
+    """Who to ask, and what to say."""
+    if contact is None:
+        return f"**{NO_CONTACT}**"
+    return (
+        f"Write to {contact} with the link of the video, or its `video_id`, and why. You need not prove who you are to "
+        "have a picture of yourself taken out."
+    )
+
+
+def headline(facts: Facts) -> str:
+    """What became of faces, in one sentence."""
+    conf = facts.contents.dataset.get("config", {}).get("anonymise", {}).get("conf")
+    score = "of the threshold and over (it is not recorded)" if conf is None else f"of {conf:g} and over"
+    where = " in the frames of the data set" if facts.to == "links" else ""
+    return f"Faces that were found with a score {score} were blurred{where}, unless a reviewer said that they are none."
+
+
+def face_words(facts: Facts) -> list[str]:
+    """How faces were found and blurred, by dataset.json; and how many were, and were not."""
+    config = facts.contents.dataset.get("config", {}).get("anonymise", {})
+    words = [*_blur_words(facts.contents.dataset, config), headline(facts), *_count_words(facts.faces)]
+    if facts.to == "links":
+        words.append(
+            "A build from the links finds and blurs faces by itself; what reviewers drew, took for faces or rejected "
+            "does not come back with it."
+        )
+    return words
+
+
+def _count_words(faces: FaceCounts) -> list[str]:
+    said = [f"{many(faces.drawn, 'was', 'were')} drawn by hand"] if faces.drawn else []
+    if faces.taken:
+        said.append(f"{many(faces.taken, 'was left', 'were left')} by the build and taken for a face by a reviewer")
+    of_them = f", of which {listing(said)}" if said else ""
+    words = [f"{many(faces.blurred, 'box is', 'boxes are')} blurred{of_them}."]
+    if faces.rejected:
+        words.append(f"{many(faces.rejected, 'box is', 'boxes are')} not, for reviewers saw no face there.")
+    if faces.under:
+        were = many(faces.under, "detection under the threshold was", "detections under the threshold were")
+        words.append(f"{were} left unblurred; some of them may be faces.")
+    if faces.left:
+        words.append("Where those lie is not published.")
+    return words
+
+
+def _blur_words(dataset: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     if not config:
-        return ["Faces were blurred before a frame was written; with which settings is not recorded."]
+        return ["With which settings faces were blurred is not recorded."]
     detector, blur = config.get("detector", {}), config.get("blur", {})
     weights = dataset.get("models", {}).get("detector", {})
     files = ", ".join(f"`{plain(name).replace('`', '')}`, SHA-256 {digest}" for name, digest in weights.items())
-    found = f"Faces were found by RetinaFace ({detector.get('name', 'unknown')}{'; ' + files if files else ''})"
-    words = [f"{found}; those of score {config.get('conf', 0.5):g} and over were blurred before a frame was written."]
+    words = [f"Faces were found by RetinaFace ({detector.get('name', 'unknown')}{'; ' + files if files else ''})."]
     if blur.get("mode") == "strict":
         words.append("Blur `strict`: a margin round each box, and a blur whose width follows the size of the face.")
     else:
@@ -86,42 +170,38 @@ def limit_words(dataset: Mapping[str, Any]) -> list[str]:
         "People can be known by more than their face: gait, clothes, company, time and place. Number plates, house "
         "numbers and shop signs are not blurred.",
         "Labels come from the table of sources, a city a video or span; nobody has checked every frame.",
-        "Cities are as even as people who film them: see the counts and the Lorenz curve.",
+        "Cities are there as often as people film them, some far more than others.",
     ]
 
 
-def review_words(review: ReviewProgress, recall: RecallReport | None) -> list[str]:
+def review_words(facts: Facts) -> list[str]:
     """How far people have looked, and what they measured."""
-    n = review.n_clips
-    clips = many(n, "clip", "clips")
-    if is_reviewed(review):
-        words = [f"The review is finished: of {clips}, the first frame with a blurred face was looked at in each."]
-        if review.n_needless:
-            words.append(f"{many(review.n_needless, 'clip', 'clips')} without a detected face needed nobody.")
-    else:
-        words = ["**Exported without a finished review.**"]
-        if review.unfinished:
-            left = len(review.unfinished)
-            words.append(f"Nobody has looked at {left:,} of {clips} ({percent(left, n)}) that ask for a person.")
-        if review.unapplied:
-            sources = many(len(review.unapplied), "source", "sources")
-            words.append(f"What reviewers decided about {sources} is not carried out in these frames.")
-    return [*words, _recall_words(recall)]
+    review = facts.review
+    asked = review.n_clips - review.n_needless
+    looked = asked - len(review.unfinished)
+    words = ["The review is finished." if is_reviewed(review) else "**Exported without a finished review.**"]
+    said = []
+    if asked:
+        clips, were = many(asked, "clip", "clips"), "was" if looked == 1 else "were"
+        said.append(f"{looked:,} of the {clips} with a blurred face {were} looked at, in the first such frame")
+    if review.n_needless:
+        clips = many(review.n_needless, "clip", "clips")
+        said.append(f"{clips} without {'one' if asked else 'a blurred face'} may have been seen by nobody")
+    return [*words, f"{'; '.join(said)}.", _recall_words(facts.recall)]
 
 
 def _recall_words(report: RecallReport | None) -> str:
     if report is None or report.measured is None:
         return "How many faces were missed was not measured on this footage."
+    frames = many(report.n_looked, "random frame", "random frames")
     share = report.measured.all.recall
     if share.value is None:
-        return f"In {many(report.n_looked, 'random frame', 'random frames')} people saw no face at all."
-    between = "" if share.low is None or share.high is None else f" (95 % interval {share.low:.1%} to {share.high:.1%})"
+        return f"In {frames} people saw no face at all."
+    between = " (without an interval: too little is known of which faces are found or missed together)"
+    if share.low is not None and share.high is not None:
+        of_what = _CLUSTERS[report.measured.clusters]
+        between = f" (95 % interval {share.low:.1%} to {share.high:.1%}: {of_what})"
     return (
-        f"Measured on {many(report.n_looked, 'random frame', 'random frames')}: of {share.n:,} faces that people drew, "
-        f"{share.value:.1%}{between} had been found and blurred by the build."
+        f"Measured on {frames}: of {share.n:,} faces that people drew, {share.value:.1%} had been found and blurred by "
+        f"the build{between}."
     )
-
-
-def recall_of(contents: Contents) -> RecallReport | None:
-    """The newest measurement of a person; None where there is none."""
-    return read_report(contents.store)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.types import LEVELS
 from ..stats.page.words import LEVEL_NAMES, listing, many, number, percent, place
 from ..stats.results import Leakage, Stats
-from . import about
 from .job import ExportJob
+from .markup import render
 from .measured import FIGURES, draw, measure_export
+from .readme import values_of
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """Rows below -> the hub's word."""
@@ -43,11 +42,12 @@ class _Figure:
     alt: str
 
 
-def write_card(job: ExportJob, parts: Mapping[str, int]) -> None:
+def write_card(job: ExportJob, parts: Mapping[str, int], tables: Sequence[str]) -> None:
     """README.md and its figures, last of all files.
 
     Args:
         parts: part -> clips, as data/ has them.
+        tables: names of those in tables/.
     Raises:
         InputError: it would hold a path of this machine.
         DiskFullError: no space left.
@@ -62,76 +62,41 @@ def write_card(job: ExportJob, parts: Mapping[str, int]) -> None:
         path = f"figures/{name}.png"
         if not job.dest.has(path):
             job.dest.write_bytes(path, png)
-    text = render_card(job, stats, parts, tuple(drawn))
+    text = render_card(job, stats, parts, tables, tuple(drawn))
     job.guard.check_text("README.md", text)
     job.dest.write_text("README.md", text)
 
 
-def render_card(job: ExportJob, stats: Stats, parts: Mapping[str, int], drawn: tuple[str, ...]) -> str:
+def render_card(
+    job: ExportJob, stats: Stats, parts: Mapping[str, int], tables: Sequence[str], drawn: tuple[str, ...]
+) -> str:
     """The text.
 
     Args:
         drawn: names of the figures that are there.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     contents = job.contents
-    environment = Environment(
-        loader=PackageLoader(__package__ or "", "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # it is Markdown: what comes from outside goes through `md`
-    )
-    environment.filters |= {"md": markdown, "yaml": json.dumps}
     hours = stats.size.hours
     divided = " The files of `data/` follow one of them." if any(clip.part for clip in contents.clips) else ""
-    return environment.get_template("card.md.j2").render(
-        name=contents.name,
-        version=contents.version,
-        clips=many(len(contents.clips), "clip", "clips"),
-        frames=many(contents.n_frames, "frame", "frames"),
-        videos=many(contents.videos.num_rows, "source video", "source videos"),
-        hours="" if hours is None else f", {_length(hours)} of footage",
-        size_category=next((word for below, word in _SIZES if len(contents.clips) < below), "n>1M"),
-        parts=parts,
-        removal=removal_words(job.contact),
-        sites=about.sites(contents),
-        licences=about.licences(contents),
-        rights=about.RIGHTS,
-        levels=list(_levels(stats)),
-        blank={level: stats.blank[level] for level in LEVELS if level in stats.blank},
-        figures=[_Figure(name, FIGURES[name]) for name in drawn],
-        splits=[_split(split.name, split.part_of, stats) for split in contents.splits],
-        divided=divided,
-        blur=about.blur_words(contents.dataset),
-        review=about.review_words(job.review, about.recall_of(contents)),
-        left_out={why: many(len(ids), "clip", "clips") for why, ids in contents.left_out.items()},
-        limits=about.limit_words(contents.dataset),
-        uses=about.USES,
-        misuses=about.MISUSES,
-    )
-
-
-def removal_words(contact: str | None) -> str:
-    """Who to ask, and what to say."""
-    if contact is None:
-        return f"**{about.NO_CONTACT}**"
-    return (
-        f"Write to {markdown(contact)} with the link of the video, or its `video_id`, and why. You need not prove who "
-        "you are to have a picture of yourself taken out."
-    )
-
-
-def markdown(text: str) -> str:
-    """Text from outside that stays text: on one line, without markup. `**` of our own words stays."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`_|<>\[\]#])", r"\\\1", line)
+    own = {
+        "hours": "" if hours is None else f"; {_length(hours)} of footage",
+        "size_category": next((word for below, word in _SIZES if len(contents.clips) < below), "n>1M"),
+        "parts": parts,
+        "tables": tables,
+        "levels": list(_levels(stats)),
+        "blank": {level: stats.blank[level] for level in LEVELS if level in stats.blank},
+        "figures": [_Figure(name, FIGURES[name]) for name in drawn],
+        "splits": [_split(split.name, split.part_of, stats) for split in contents.splits],
+        "divided": divided,
+    }
+    return render("card.md.j2", {**values_of(job.facts), **own})
 
 
 def _length(hours: float) -> str:
-    return many(round(60 * hours), "minute", "minutes") if hours < 2 else f"{number(hours, 1)} hours"
+    minutes = 60 * hours
+    if minutes < 1:
+        return many(round(60 * minutes), "second", "seconds")
+    return many(round(minutes), "minute", "minutes") if hours < 2 else f"{number(hours, 1)} hours"
 
 
 def _levels(stats: Stats) -> Iterator[_Level]:

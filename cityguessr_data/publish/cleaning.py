@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -13,7 +14,10 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.schemas import SCHEMA_VERSION, VERSION_KEY
+from ..stats.leakage import PARTS
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+"""Of a split, as `cgtool split --name` takes it: it names a file, and stands in the card."""
 _DROPPED = ("reason",)
 SPLIT = pa.schema([pa.field("clip_id", pa.string(), nullable=False), pa.field("part", pa.string(), nullable=False)])
 
@@ -66,20 +70,39 @@ def clean_videos(rows: list[dict[str, Any]], schema: pa.Schema, n_clips: Mapping
 def read_splits(folder: Path, clip_ids: Collection[str]) -> tuple[Split, ...]:
     """The splits in a folder, by name; those that none of the clips is in are left out.
 
+    Names and parts become names of files: they are checked here, before anything is written.
+
     Raises:
-        InputError: a file there is no split.
+        InputError: a file there is no split, or has a name that no split may have.
     """
     wanted, found = set(clip_ids), []
     for path in sorted(folder.glob("[!.]*.parquet")):
+        if not _NAME.fullmatch(path.stem):
+            raise InputError(
+                f"{path.name!r} in {folder} is no name of a split", "Rename it: letters, digits, '.', '_' and '-'"
+            )
         try:
             with pq.ParquetFile(path) as file:
                 table = file.read(columns=SPLIT.names, use_threads=False)
-            columns = [table[name].to_pylist() for name in SPLIT.names]
+            ids, parts = (table[name].to_pylist() for name in SPLIT.names)
         except (pa.ArrowException, KeyError, OSError) as exc:
             raise InputError(f"{path} is no split ({exc})", "Mend it or take it away") from exc
-        part_of = {clip_id: str(part) for clip_id, part in zip(*columns, strict=True) if clip_id in wanted}
+        if why := _why_no_split(ids, parts):
+            raise InputError(f"{path} is no split: {why}", "Mend it or take it away")
+        part_of = {clip_id: part for clip_id, part in zip(ids, parts, strict=True) if clip_id in wanted}
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if part_of:
             told = {key: value for key, value in metadata.items() if key.startswith("cgtool.split_")}
             found.append(Split(path.stem, part_of, told))
     return tuple(found)
+
+
+def _why_no_split(clip_ids: list[Any], parts: list[Any]) -> str | None:
+    """What contract 4 does not allow; None where all is well."""
+    for clip_id, part in zip(clip_ids, parts, strict=True):
+        if part not in PARTS:
+            return f"the part of {clip_id} is {part!r}, none of {', '.join(PARTS)}"
+    if len(set(clip_ids)) < len(clip_ids):
+        twice = next(clip_id for clip_id, n in Counter(clip_ids).items() if n > 1)
+        return f"{twice} has {clip_ids.count(twice)} rows"
+    return None

@@ -21,28 +21,14 @@ from ..review.decisions import DecisionLog
 from ..review.progress import clips_of
 from ..run.store import Store, read_part
 from .cleaning import Split, clean_videos, local_path, read_splits
+from .clip import ExportClip
 from .frames import FramesError, Row, clip_digest, rows_of, size_of
 
 UNASSIGNED = "unassigned"
 """Part of the clips that the split does not name."""
 DROPPED = "dropped by a reviewer"
-
-
-@dataclass(frozen=True)
-class ExportClip:
-    """One clip that goes out."""
-
-    clip_id: str
-    unit: str
-    key: str
-    """The clip id; made safe for file names where it is not."""
-    part: str
-    """Of the split; empty without one."""
-    n_frames: int
-    n_bytes: int
-    """Of its frames."""
-    digest: str
-    """Of its frames (`clip_digest`)."""
+_GONE = "gone since "
+"""How `reason` of the videos table begins where `refresh` marked a video (removal/marks.py)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +45,8 @@ class Contents:
     splits: tuple[Split, ...]
     left_out: Mapping[str, Sequence[str]]
     """Why -> clip ids."""
+    gone: tuple[str, ...]
+    """Ids of the videos that `refresh` found gone from their sites, and that are exported even so."""
     local_folders: frozenset[Path]
     """Where local source videos lie: no text of an export may name them."""
     digest: str
@@ -83,8 +71,13 @@ class Contents:
         return sum(clip.n_bytes for clip in self.clips)
 
     def table(self, name: str, unit: str) -> pa.Table:
-        """Rows of the exported clips in a unit's `clips`, `frames` or `faces` part, in contract 4's columns."""
+        """Rows of the exported clips in a unit's `clips`, `frames` or `faces` part, in contract 4's columns.
+
+        Of the faces those alone that are blurred: the others would tell where to look for people who slipped through.
+        """
         part = read_part(self.store.part(name, unit))
+        if name == "faces":
+            part = part.filter(part["blurred"])
         held = pa.array([clip.clip_id for clip in self.by_unit[unit]], pa.string())
         return _in_columns(part.filter(pc.is_in(part["clip_id"], value_set=held)), TABLES[name])
 
@@ -149,6 +142,7 @@ def read_contents(store: Store, *, split: str | None = None, without: Sequence[s
         videos=table,
         splits=splits,
         left_out=left_out,
+        gone=tuple(r["video_id"] for r in videos if r["video_id"] in n_clips and (r["reason"] or "").startswith(_GONE)),
         local_folders=frozenset(path.parent for row in videos if (path := local_path(row["url"]))),
         digest=hashed.hexdigest(),
     )

@@ -15,10 +15,10 @@ import pyarrow as pa
 from ..core.schemas import CLIPS, FACES, FRAMES
 from ..core.sources import safe_id
 from . import about
-from .card import removal_words
 from .cleaning import SPLIT
 from .croissant_words import CONTEXT, DESCRIPTIONS, VERSION
 from .destination import Destination
+from .facts import Facts
 from .job import ExportJob
 from .tables import parquet_writer, write_splits
 from .webdataset import member_name, write_shards
@@ -56,23 +56,19 @@ def describe(job: ExportJob, schemas: Mapping[str, pa.Schema], splits: list[str]
         shards: likewise.
     """
     contents = job.contents
-    videos = f"{contents.videos.num_rows:,} source videos"
-    clips = f"{len(contents.clips):,} clips ({contents.n_frames:,} frames) of {videos}"
-    review = about.review_words(job.review, about.recall_of(contents))
     tables = {name: f"manifests/{name}.parquet" for name in schemas}
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": VERSION,
         "name": contents.name,
-        "description": f"{clips}, labelled with city, state, country and continent. Every face that was found is "
-        "blurred.",
+        "description": f"{about.count_words(job.facts)}. {about.headline(job.facts)}",
         "version": contents.version,
         "license": about.RIGHTS,
         "datePublished": job.dest.day,
         "citeAs": _citation(contents.name, contents.version, job.dest.day[:4]),
         "keywords": ["geo-localisation", "video", "cities", "anonymised"],
-        **_responsible(job, review),
+        **_responsible(job.facts),
         "distribution": [
             *(_file(job.dest, path, "application/x-parquet") for path in (*tables.values(), *splits)),
             *(_file(job.dest, path, "application/x-tar") for path in shards),
@@ -94,9 +90,11 @@ def describe(job: ExportJob, schemas: Mapping[str, pa.Schema], splits: list[str]
     }
 
 
-def _responsible(job: ExportJob, review: list[str]) -> dict[str, Any]:
+def _responsible(facts: Facts) -> dict[str, Any]:
     """The responsible-AI vocabulary, as far as something is known."""
-    contents = job.contents
+    contents = facts.contents
+    review = [line.replace("**", "") for line in about.review_words(facts)]
+    gone = [line] if (line := about.gone_words(contents)) else []
     sites = ", ".join(f"{site} ({n:,})" for site, n in about.sites(contents).items())
     licences = ", ".join(f"{name} ({n:,})" for name, n in about.licences(contents).items())
     left = [f"{len(ids):,} clips were left out: {why}." for why, ids in contents.left_out.items()]
@@ -104,15 +102,23 @@ def _responsible(job: ExportJob, review: list[str]) -> dict[str, Any]:
         "rai:dataCollection": f"Videos of people walking and driving through cities, cut into clips. Videos by site: "
         f"{sites}. By licence: {licences}.",
         "rai:dataCollectionType": ["Web Scraping" if any("." in site for site in about.sites(contents)) else "Others"],
-        "rai:dataPreprocessingProtocol": [DESCRIPTIONS["sampling"], *about.blur_words(contents.dataset)],
+        "rai:dataPreprocessingProtocol": [DESCRIPTIONS["sampling"], *about.face_words(facts)],
         "rai:dataAnnotationProtocol": [DESCRIPTIONS["labels"]],
         "rai:machineAnnotationTools": list(_tools(contents.dataset)),
-        "rai:personalSensitiveInformation": [DESCRIPTIONS["people"], *(line.replace("**", "") for line in review)],
-        "rai:dataLimitations": [*about.limit_words(contents.dataset), *left],
+        "rai:personalSensitiveInformation": [
+            DESCRIPTIONS["people"],
+            about.headline(facts),
+            *review,
+        ],
+        "rai:dataLimitations": [
+            *about.limit_words(contents.dataset),
+            *left,
+            *gone,
+        ],
         "rai:dataBiases": [DESCRIPTIONS["bias"]],
         "rai:dataUseCases": [*about.USES, *(f"Not for: {line}" for line in about.MISUSES)],
         "rai:dataSocialImpact": DESCRIPTIONS["impact"],
-        "rai:dataReleaseMaintenancePlan": removal_words(job.contact).replace("**", ""),
+        "rai:dataReleaseMaintenancePlan": about.removal_words(facts.contact).replace("**", ""),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -148,7 +154,7 @@ def _record_set(name: str, path: str, schema: pa.Schema) -> dict[str, Any]:
         kind, is_list = column.type, pa.types.is_list(column.type)
         field: dict[str, Any] = {
             "@type": "cr:Field",
-            "@id": f"{name}/{column.name}",
+            "@id": f"{name}/{safe_id(column.name)}",  # a column that passed through may have any name
             "name": column.name,
             "dataType": _TYPES[str(kind.value_type if is_list else kind)],
             "source": {"fileObject": {"@id": _id(path)}, "extract": {"column": column.name}},

@@ -55,7 +55,8 @@ DESCRIPTIONS = {
     "videos": "A row a source video: where it came from, its licence, its length and size.",
     "clips": "A row a clip: its span in the source video, its labels, its scene, its number of blurred faces.",
     "frames": "A row a saved frame: its number and time in the source video, its digest, its place in the shards.",
-    "faces": "A row a detection: its box in px of the saved frame, its score, and whether it was blurred.",
+    "faces": "A row a blurred box: where it lies in px of the saved frame, its score, and who found it. What is not "
+    "blurred is left out.",
     "split": "A row a clip: its part of this split.",
     "pictures": "The saved frames as JPEG, named by clip and position.",
     "jpegs": "A row a saved frame: its file name and its picture.",
@@ -63,8 +64,8 @@ DESCRIPTIONS = {
     "steps were saved.",
     "labels": "City, state, country and continent come from the table of sources that people wrote, a row a video or "
     "span. Scenes, where there are any, come from a classifier.",
-    "people": "The pictures show people in public places who were not asked. Faces that were found are blurred; what "
-    "remains may still tell who somebody is, and when and where they were.",
+    "people": "The pictures show people in public places who were not asked. What remains beside the blur "
+    "may still tell who somebody is, and when and where they were.",
     "bias": "Cities are there as often as people film and publish them: wealthy and visited places more than others.",
     "impact": "Models trained on it can tell where a video was filmed, which can be turned against the people in it.",
 }

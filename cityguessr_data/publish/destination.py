@@ -6,7 +6,6 @@ and export.json are written and .export/ goes: export.json is the mark of an exp
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -36,13 +35,14 @@ class Written:
 class Destination:
     """DEST while it is filled. Make it with `open_destination`."""
 
-    def __init__(self, folder: Path, fingerprint: str, day: str, files: dict[str, Written]) -> None:
+    def __init__(self, folder: Path, fingerprint: str, day: str, files: dict[str, Written], made: bool = False) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
         self.day = day
         """YYYY-MM-DD, when the export began."""
         self.files = files
         """Finished files by name, with `/` between folders."""
+        self._made = made
 
     def has(self, name: str) -> bool:
         """Whether a file is finished already."""
@@ -59,7 +59,7 @@ class Destination:
         """
         path = self.folder / name
         partial = partial_name(path)
-        with disk_full_stops(str(path)), writable(path):
+        with writable(path), disk_full_stops(str(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 writer(partial)
@@ -102,6 +102,15 @@ class Destination:
             shutil.rmtree(self.folder / _WORK)
             sync_folder(self.folder)
 
+    def leave(self) -> None:
+        """After a failure: where no file was finished, leave nothing behind, not even an empty folder."""
+        if not self.files:
+            shutil.rmtree(self.folder / _WORK, ignore_errors=True)
+            folders = sorted((path for path in self.folder.rglob("*") if path.is_dir()), reverse=True)
+            for folder in [*folders, *([self.folder] if self._made else [])]:
+                with suppress(OSError):  # something else lies there by now
+                    folder.rmdir()
+
     def _note(self) -> None:
         files = {name: [written.sha256, written.n_bytes] for name, written in self.files.items()}
         plan = {"fingerprint": self.fingerprint, "day": self.day, "files": files}
@@ -119,7 +128,7 @@ def open_destination(folder: Path, out: Path, fingerprint: str, day: str) -> Des
         MachineError: it cannot be written.
     """
     check_apart(folder, out)
-    with disk_full_stops(str(folder)), writable(folder):
+    with writable(folder), disk_full_stops(str(folder)):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file", "Name a folder that is not there yet")
         if (folder / NOTE).is_file():
@@ -133,8 +142,9 @@ def open_destination(folder: Path, out: Path, fingerprint: str, day: str) -> Des
                 f"{folder} holds the beginning of another export (of other data, or with other options)",
                 "Delete it, or name another folder",
             )
+        made = not folder.exists()
         files = {name: Written(*told) for name, told in (plan or {}).get("files", {}).items()}
-        destination = Destination(folder, fingerprint, (plan or {}).get("day", day), files)
+        destination = Destination(folder, fingerprint, (plan or {}).get("day", day), files, made)
         for leftover in folder.rglob(".*.partial"):
             leftover.unlink(missing_ok=True)
         destination._note()
@@ -204,11 +214,9 @@ def _plan(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """What the system refuses is no fault of cgtool; a full disk is told apart by `disk_full_stops`, around this."""
+    """What the system refuses is no fault of cgtool; a full disk is told apart by `disk_full_stops`, inside of this."""
     try:
         yield
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
         why = exc.strerror or str(exc)
         raise MachineError(f"{path} cannot be written ({why})", "Name a place that you may write to") from exc

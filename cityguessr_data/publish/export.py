@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..core.errors import InputError
+from ..core.errors import CgtoolError, InputError
 from ..core.fingerprint import fingerprint
-from ..core.types import LEVELS
 from ..review.decisions import MARKS
 from ..review.progress import ReviewProgress
 from ..run.assemble import assemble, is_stale
 from ..run.store import Store
 from ..run.take_out import is_unsettled
+from .about import face_words, named, review_words
 from .contents import Contents, read_contents
 from .croissant import write_croissant
 from .destination import NOTE, SUMS, check_apart, open_destination, read_sums
+from .faces import FaceCounts
+from .facts import Facts, facts_of
 from .gate import check_review, is_reviewed
 from .guard import PathGuard
 from .huggingface import write_huggingface
@@ -29,7 +31,7 @@ from .links import has_private, with_links, write_link_files, write_links
 from .shards import part_order
 from .webdataset import write_webdataset
 
-FORM_VERSION = 1
+FORM_VERSION = 2
 """Raised when the same data set gives other files: an export begun before is not gone on with."""
 SHARD_BYTES = 500_000_000
 """Of a shard's frames, unless the user says otherwise: large enough to read in a stream, small enough to shuffle."""
@@ -64,7 +66,7 @@ class ExportConfig:
     to: str
     """One of FORMATS."""
     allow_unreviewed: bool = False
-    """Let through clips that nobody has looked at."""
+    """Let through clips that nobody has looked at; never decisions that are not carried out."""
     shard_bytes: int | None = None
     """Of a file's frames, at most; None: SHARD_BYTES."""
     split: str | None = None
@@ -103,6 +105,11 @@ class ExportResult:
     """Clips by part; empty without a split."""
     left_out: Mapping[str, Sequence[str]]
     """Why -> clip ids that the data set has and the export has not."""
+    gone: Sequence[str]
+    """Ids of videos in it that are gone from their sites."""
+    faces: FaceCounts
+    private_links: bool
+    """Whether a table of links has some that lead to this machine or a private network."""
     review: ReviewProgress
     files: Sequence[str]
     """In DEST."""
@@ -138,12 +145,13 @@ def export(config: ExportConfig, listener: Listener) -> ExportResult:
         if config.to == "links":
             contents = with_links(contents)
         guard = PathGuard([config.out, Path.home(), *contents.local_folders])
-        note = describe(config, contents, review)
+        facts = facts_of(config.to, contents, review, config.contact)
+        note = describe(config, facts)
         guard.check_value(NOTE, note)
         if is_table(config):
-            files, n_bytes, was_done = write_link_files(contents, config.dest, guard)
+            files, n_bytes, was_done = write_link_files(facts, config.dest, guard)
         else:
-            files, n_bytes, was_done = _fill(config, contents, review, guard, note, listener)
+            files, n_bytes, was_done = _fill(config, facts, guard, note, listener)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         clip_ids = [clip.clip_id for clip in contents.clips]
         note_export(store, to=config.to, dest=config.dest, version=contents.version, clips=clip_ids, made_at=now)
@@ -157,6 +165,9 @@ def export(config: ExportConfig, listener: Listener) -> ExportResult:
         counts=counts,
         parts={part: n_of[part] for part in sorted(n_of, key=part_order)},
         left_out=contents.left_out,
+        gone=contents.gone,
+        faces=facts.faces,
+        private_links=config.to == "links" and has_private(contents),
         review=review,
         files=files,
         n_bytes=n_bytes,
@@ -170,27 +181,24 @@ def is_table(config: ExportConfig) -> bool:
     return config.to == "links" and config.dest.suffix.lower() == ".csv" and not config.dest.is_dir()
 
 
-def describe(config: ExportConfig, contents: Contents, review: ReviewProgress) -> dict[str, Any]:
+def describe(config: ExportConfig, facts: Facts) -> dict[str, Any]:
     """What export.json says; nothing of the machine."""
+    contents, review = facts.contents, facts.review
     counts = {"clips": len(contents.clips), "frames": contents.n_frames, "videos": contents.videos.num_rows}
-    classes: dict[str, set[tuple[str, ...]]] = {level: set() for level in LEVELS}
-    for table in contents.tables("clips"):
-        for row in table.select(list(LEVELS)).to_pylist():
-            for at, level in enumerate(LEVELS):
-                classes[level].add(tuple(row[name] for name in LEVELS[at:]))
     return {
         "format": config.to,
         "name": contents.name,
         "version": contents.version,
-        "counts": counts | {f"{level}_classes": len(found) for level, found in classes.items()},
+        "counts": counts | {f"{level}_classes": n for level, n in facts.classes.items()},
         "split": config.split,
         "left_out": {why: len(ids) for why, ids in contents.left_out.items()},
+        "gone": list(contents.gone),
+        "faces": asdict(facts.faces),
         "review": {
             "finished": is_reviewed(review),
             "clips": review.n_clips,
             "clips_finished": review.n_finished,
             "clips_waiting": len(review.unfinished),
-            "sources_not_applied": len(review.unapplied),
         },
         "contact": config.contact,
         "names_made_safe": {clip.clip_id: clip.key for clip in contents.clips if clip.key != clip.clip_id},
@@ -198,28 +206,35 @@ def describe(config: ExportConfig, contents: Contents, review: ReviewProgress) -
 
 
 def _fill(
-    config: ExportConfig,
-    contents: Contents,
-    review: ReviewProgress,
-    guard: PathGuard,
-    note: Mapping[str, Any],
-    listener: Listener,
+    config: ExportConfig, facts: Facts, guard: PathGuard, note: Mapping[str, Any], listener: Listener
 ) -> tuple[list[str], int, bool]:
     """Fill the folder. Returns its files, their bytes, and whether all was there already."""
-    shard_bytes = config.shard_bytes or SHARD_BYTES
+    contents, shard_bytes = facts.contents, config.shard_bytes or SHARD_BYTES
     asked = [FORM_VERSION, config.to, shard_bytes, config.split, sorted(config.without), config.contact]
-    told = [contents.name, contents.version, contents.digest, review.unfinished, review.unapplied]
+    told = [contents.name, contents.version, contents.digest, facts.review.unfinished, contents.gone]
+    told += [*review_words(facts), *face_words(facts)]
     dest = open_destination(config.dest, config.out, fingerprint([*asked, *told]), f"{datetime.now(UTC):%Y-%m-%d}")
     if dest is not None:
         listener.planned(len(contents.clips), contents.n_bytes)
-        WRITERS[config.to](ExportJob(contents, dest, guard, review, shard_bytes, config.contact, listener.packed))
+        try:
+            WRITERS[config.to](ExportJob(facts, dest, guard, shard_bytes, listener.packed))
+        except CgtoolError:
+            dest.leave()
+            raise
         dest.finish(note)
     files = [*read_sums(config.dest), SUMS, NOTE]
     return files, sum((config.dest / name).stat().st_size for name in files), dest is None
 
 
 def _notes(config: ExportConfig, contents: Contents) -> Iterator[str]:
-    if config.contact is None and config.to in ("huggingface", "croissant"):
+    if contents.gone:
+        one = len(contents.gone) == 1
+        videos = "source video is gone from its site" if one else "source videos are gone from their sites"
+        yield (
+            f"{len(contents.gone):,} {videos} ({named(contents.gone)}), and {'its' if one else 'their'} clips are in "
+            f"this export; `cgtool refresh {config.out} --remove` takes them out of the data set"
+        )
+    if config.contact is None:
         yield "no --contact was given: whoever publishes this must say who to ask for a removal"
     if config.to == "links" and has_private(contents):
         yield "some links lead to this machine or a private network: nobody else can follow them"

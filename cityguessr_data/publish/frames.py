@@ -9,13 +9,11 @@ import hashlib
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import InputError
 from ..run.store import Store, read_part
-
-if TYPE_CHECKING:
-    from .contents import ExportClip
+from .clip import ExportClip
 
 Row = dict[str, Any]
 
@@ -29,9 +27,10 @@ class FramesError(InputError):
     def __init__(self, out: Path, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         n, more = len(faults), f"; and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
+        self.brief = f"{n:,} frame{'s' if n > 1 else ''} of {out} cannot be exported"
+        """For where the faults are listed anyway."""
         super().__init__(
-            f"{n:,} frame{'s' if n > 1 else ''} of {out} cannot be exported: {'; '.join(faults[:_NAMED])}{more}",
-            "Put them back, or build these videos again",
+            f"{self.brief}: {'; '.join(faults[:_NAMED])}{more}", "Put them back, or build these videos again"
         )
 
 

@@ -15,7 +15,8 @@ def check_review(store: Store, *, allow_unreviewed: bool) -> ReviewProgress:
     """How far the review is, where that is far enough.
 
     Args:
-        allow_unreviewed: let through what nobody has looked at. Frames that were never anonymised are refused even so.
+        allow_unreviewed: let through what nobody has looked at. Refused even so: frames that were never anonymised, and
+            decisions that are not carried out, for somebody may have seen a face that is not blurred.
     Raises:
         InputError: frames were never anonymised, clips wait for a person, or decisions wait to be carried out.
     """
@@ -25,18 +26,19 @@ def check_review(store: Store, *, allow_unreviewed: bool) -> ReviewProgress:
             f"{_clips(progress.unblurred)} of {store.out} never had {_their(progress.unblurred)} faces blurred",
             f"Run `cgtool anonymise {store.out}` first",
         )
-    if allow_unreviewed:
-        return progress
-    if progress.unfinished:
+    if progress.unfinished and not allow_unreviewed:
+        first = f" once `cgtool review {store.out} --apply` has carried out what is decided"
         raise InputError(
-            f"the review is not finished: {_clips(progress.unfinished)} of {progress.n_clips:,} wait for a person",
-            f"Look at them with `cgtool review {store.out}`, or export with --allow-unreviewed",
+            f"the review is not finished: {_clips(progress.unfinished)} of {progress.n_clips:,} wait for a person"
+            f"{_stale(progress.n_stale)}",
+            f"Look at them with `cgtool review {store.out}`, or export with --allow-unreviewed"
+            f"{first if progress.unapplied else ''}",
         )
     if progress.unapplied:
         n = len(progress.unapplied)
         raise InputError(
             f"what reviewers decided about {n:,} source{'s' if n > 1 else ''} is not carried out yet",
-            f"Run `cgtool review {store.out} --apply`, or export with --allow-unreviewed",
+            f"Run `cgtool review {store.out} --apply` first",
         )
     return progress
 
@@ -49,6 +51,16 @@ def is_reviewed(progress: ReviewProgress) -> bool:
 def _clips(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
     return f"{len(ids):,} clip{'s' if len(ids) > 1 else ''} ({', '.join(ids[:_NAMED])}{more})"
+
+
+def _stale(n: int) -> str:
+    """Why clips may wait that somebody has looked at."""
+    if not n:
+        return ""
+    are = "1 decision is about an earlier result of its clip and counts"
+    if n > 1:
+        are = f"{n:,} decisions are about earlier results of their clips and count"
+    return f" ({are} no more)"
 
 
 def _their(ids: Sequence[str]) -> str:

@@ -1,13 +1,13 @@
 """The Hugging Face form: Parquet files with the frames inside, a row a clip, and a data card as README.md.
 
 data/<part>-00000-of-00002.parquet    the clips; part is `train` where no split gives it
-tables/videos.parquet, tables/faces.parquet, splits/, figures/, README.md
+tables/videos.parquet, tables/faces.parquet (where they have rows), splits/, figures/, README.md
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ..core.schemas import CLIPS, FACES
 from .card import write_card
-from .contents import ExportClip
+from .clip import ExportClip
 from .frames import FrameReader, Row
 from .job import ExportJob
 from .shards import Shard, plan_shards
@@ -48,17 +48,28 @@ def write_huggingface(job: ExportJob) -> None:
             job.packed(len(shard.clips), sum(clip.n_bytes for clip in shard.clips))
         else:
             job.dest.write(name, _filler(job, shard, reader))
-    videos = job.contents.videos
-    if not job.dest.has("tables/videos.parquet"):
-        schema = with_features(videos.schema)
-        rows = [videos.cast(schema)]
-        job.dest.write("tables/videos.parquet", parquet_writer("the videos table", rows, schema, job.guard))
-    if not job.dest.has("tables/faces.parquet"):
-        schema = with_features(FACES)
-        faces = (table.cast(schema) for table in job.contents.tables("faces"))
-        job.dest.write("tables/faces.parquet", parquet_writer("the faces table", faces, schema, job.guard))
+    tables = _write_tables(job)
     write_splits(job)
-    write_card(job, parts)
+    write_card(job, parts, tables)
+
+
+def _write_tables(job: ExportJob) -> list[str]:
+    """tables/<name>.parquet, of those that have a row: `datasets` does not open an empty one. Returns their names."""
+    contents = job.contents
+    found: dict[str, tuple[pa.Schema, Callable[[], Iterable[pa.Table]]]] = {
+        "videos": (contents.videos.schema, lambda: iter([contents.videos])),
+        "faces": (FACES, lambda: contents.tables("faces")),
+    }
+    names = []
+    for name, (own, tables) in found.items():
+        if not any(table.num_rows for table in tables()):
+            continue
+        names.append(name)
+        path, schema = f"tables/{name}.parquet", with_features(own)
+        if not job.dest.has(path):
+            rows = (table.cast(schema) for table in tables())
+            job.dest.write(path, parquet_writer(f"the {name} table", rows, schema, job.guard))
+    return names
 
 
 def data_name(shard: Shard) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..review.progress import ReviewProgress
 from .contents import Contents
 from .destination import Destination
+from .facts import Facts
 from .guard import PathGuard
 
 
@@ -15,13 +15,15 @@ from .guard import PathGuard
 class ExportJob:
     """One export under way."""
 
-    contents: Contents
+    facts: Facts
     dest: Destination
     guard: PathGuard
-    review: ReviewProgress
     shard_bytes: int
     """Of a shard's frames, at most; a clip stays whole."""
-    contact: str | None
-    """Who to ask for a removal."""
     packed: Callable[[int, int], None]
     """Told of (clips, bytes of frames) as they are packed, or were by an earlier run."""
+
+    @property
+    def contents(self) -> Contents:
+        """What goes out."""
+        return self.facts.contents

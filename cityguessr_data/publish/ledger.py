@@ -58,6 +58,15 @@ def exports_with(store: Store, clip_ids: Collection[str]) -> list[NotedExport]:
     return sorted(found, key=lambda noted: (noted.made_at, noted.dest))
 
 
+def outdated_exports(store: Store) -> list[NotedExport]:
+    """The exports that hold clips which were removed since, in the order they were made; one made anew is none.
+
+    Raises:
+        InputError: a note is damaged.
+    """
+    return sorted((noted for _, noted in _read(store) if noted.outdated), key=lambda noted: (noted.made_at, noted.dest))
+
+
 def forget_clips(store: Store, clip_ids: Collection[str]) -> list[NotedExport]:
     """Take clips that were removed out of the notes. The exports that hold them are outdated from then on.
 

@@ -2,30 +2,36 @@
 
 links.csv    url, city, ..., span, clip_index, digests: `cgtool build-dataset links.csv --config build.toml`
 build.toml   the options of the build
+README.md    where the videos come from, how faces were blurred, who to ask
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.atomic import write_bytes
 from ..core.errors import InputError
-from ..core.links import checked_url
+from ..core.links import is_private_host
 from ..core.schemas import VIDEOS
-from .contents import Contents, ExportClip
+from .clip import ExportClip
+from .contents import Contents
 from .destination import writable
+from .facts import Facts
 from .guard import PathGuard
 from .job import ExportJob
+from .link_options import build_toml, rebuild_command
+from .markup import markdown
+from .readme import readme
 
 CLIP_DIGEST = "clip_sha256"
 """Column of the digest of a clip's saved frames (`frames.clip_digest`)."""
@@ -34,6 +40,8 @@ COLUMNS = (
     "url", "city", "state", "country", "continent", "video_id", "start_s", "end_s", "license", "clip_index",
     SOURCE_DIGEST, CLIP_DIGEST,
 )  # fmt: skip
+NAMES = ("links.csv", "build.toml", "README.md")
+"""Of the files, where DEST is a folder."""
 _REPEATABLE = re.compile("https?:", re.IGNORECASE)
 
 
@@ -64,25 +72,26 @@ def with_links(contents: Contents) -> Contents:
         raise InputError(f"no clip of {contents.store.out} has a link: {whys}", "Export the frames in another format")
     clips = tuple(clip for held in by_unit.values() for clip in held)
     linked = contents.videos.filter(pc.is_in(contents.videos["video_id"], value_set=pa.array(sorted(used))))
-    return replace(contents, clips=clips, by_unit=by_unit, left_out=left_out, videos=linked)
+    gone = tuple(video_id for video_id in contents.gone if video_id in used)
+    return replace(contents, clips=clips, by_unit=by_unit, left_out=left_out, videos=linked, gone=gone)
 
 
 def write_links(job: ExportJob) -> None:
-    """links.csv and build.toml in DEST.
+    """links.csv, build.toml and README.md in DEST.
 
     Raises:
         InputError: a text holds a path of this machine.
         DiskFullError: no space left.
     """
-    for name, text in link_texts(job.contents, "links.csv", "build.toml").items():
+    for name, text in link_texts(job.facts, *NAMES, sums=True).items():
         job.guard.check_text(name, text)
         if not job.dest.has(name):
             job.dest.write_text(name, text)
     job.packed(len(job.contents.clips), job.contents.n_bytes)
 
 
-def write_link_files(contents: Contents, table: Path, guard: PathGuard) -> tuple[list[str], int, bool]:
-    """The table under a name of its own, and its options beside it as .toml.
+def write_link_files(facts: Facts, table: Path, guard: PathGuard) -> tuple[list[str], int, bool]:
+    """The table under a name of its own, and beside it its options as .toml and what to know of it as .md.
 
     Returns:
         The names of the files, their bytes, and whether they were there already.
@@ -90,7 +99,8 @@ def write_link_files(contents: Contents, table: Path, guard: PathGuard) -> tuple
         InputError: files of these names are there and hold something else; or they would hold a path of this machine.
         DiskFullError: no space left.
     """
-    texts = link_texts(contents, table.name, table.with_suffix(".toml").name)
+    names = (table.name, *(table.with_suffix(suffix).name for suffix in (".toml", ".md")))
+    texts = link_texts(facts, *names, sums=False)
     was_done = True
     for name, text in texts.items():
         guard.check_text(name, text)
@@ -106,57 +116,33 @@ def write_link_files(contents: Contents, table: Path, guard: PathGuard) -> tuple
     return list(texts), sum(len(text.encode()) for text in texts.values()), was_done
 
 
-def link_texts(contents: Contents, table: str, config: str) -> dict[str, str]:
-    """The two files by their names."""
-    return {table: _table(contents), config: build_toml(contents.dataset, table, config, private=has_private(contents))}
+def link_texts(facts: Facts, table: str, config: str, about: str, *, sums: bool) -> dict[str, str]:
+    """The three files by their names.
+
+    Args:
+        table, config, about: their names.
+        sums: whether SHA256SUMS and export.json lie beside them.
+    """
+    contents, private = facts.contents, has_private(facts.contents)
+    command = rebuild_command(table, config, private=private)
+    only = " Some links lead to a private network, and can be followed only there." if private else ""
+    load = (
+        "This is a table of links, without pictures. Build the clips from their sources with cgtool:\n\n"
+        f"    {command}\n\n"
+        f"It says which of them came out differently than they were (`{CLIP_DIGEST}`).{only}"
+    )
+    files = f"{markdown(table)} has a row a clip: its link, span, labels and digests; {markdown(config)} the options."
+    beside = " `SHA256SUMS` has the digest of every file; `export.json` says what was exported." if sums else ""
+    return {
+        table: _table(contents),
+        config: build_toml(contents.dataset, table, config, private=private),
+        about: readme(facts, load=load, files=files + beside),
+    }
 
 
 def has_private(contents: Contents) -> bool:
     """Whether a link leads to this machine or a private network: nobody else can rebuild such a clip."""
     return any(_is_private(row["url"]) for row in _videos(contents).values())
-
-
-def build_toml(dataset: Mapping[str, Any], table: str, config: str, *, private: bool) -> str:
-    """The options of the build in the names that `--config` takes; those of the machine are not among them."""
-    told = dataset.get("config", {})
-    clip, anonymise, scenes = (told.get(name, {}) for name in ("clip", "anonymise", "scenes"))
-    detector, blur = anonymise.get("detector", {}), anonymise.get("blur", {})
-    frames = f"{clip['min_frames']}-{clip['max_frames']}" if {"min_frames", "max_frames"} <= set(clip) else None
-    options: dict[str, Any] = {
-        "clip-frames": frames,
-        "samples": clip.get("samples"),
-        "min-duration": clip.get("min_duration_s"),
-        "max-duration": clip.get("max_duration_s"),
-        "min-height": clip.get("min_height_px"),
-        "jpeg-quality": told.get("jpeg_quality"),
-        "blur": blur.get("mode"),
-        "blur-kernel": blur.get("kernel_px"),
-        "blur-sigma": blur.get("sigma_px"),
-        "conf": anonymise.get("conf"),
-        "detector": detector.get("name"),
-        "detector-size": detector.get("size_px"),
-        "detector-scale": detector.get("scale"),
-        "detector-backend": detector.get("backend"),
-        "nms": detector.get("nms_iou"),
-        "precision": detector.get("precision"),
-        "scene-model": scenes.get("model"),
-        "scene-parents": scenes.get("parents"),
-    }
-    head = [
-        f"# Options that built this data set: cgtool build-dataset {table} --config {config} --out OUT",
-        f"# {dataset.get('name', '')} {dataset.get('version', '')}".rstrip(),
-    ]
-    if str(options["scene-model"]).endswith(".onnx"):
-        head.append("# scene-model: put that file beside, or give --scene-model off")
-    if private:
-        head.append("# some links lead to a private network: only there, with --allow-private-hosts")
-    lines = [f"{name} = {_toml(value)}" for name, value in options.items() if value is not None]
-    return "\n".join([*(" ".join(line.split()) for line in head), *lines]) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """A TOML value: JSON's strings are TOML's basic strings."""
-    return repr(value) if isinstance(value, int | float) else json.dumps(str(value))
 
 
 def _table(contents: Contents) -> str:
@@ -210,7 +196,7 @@ def _why_none(row: Mapping[str, Any], videos: Mapping[str, Mapping[str, Any]]) -
 
 def _is_private(url: str) -> bool:
     try:
-        checked_url(url, Path())
+        host = urlsplit(url).hostname
     except ValueError:
-        return _REPEATABLE.match(url) is not None
-    return False
+        return False
+    return host is not None and is_private_host(host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .contents import ExportClip
+from .clip import ExportClip
 
 _ORDER = ("", "train", "val", "test")
 

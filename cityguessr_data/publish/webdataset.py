@@ -1,6 +1,7 @@
 """The WebDataset form: tars of clips, one sample a clip, the key its id; byte for byte the same from every export.
 
 <part>-000000.tar   <key>.json, <key>.001.jpg, <key>.002.jpg, ...
+splits/, README.md
 """
 
 from __future__ import annotations
@@ -8,27 +9,46 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..run.parts import frame_name
-from .contents import Contents, ExportClip
+from .clip import ExportClip
+from .contents import Contents
 from .frames import FrameReader
 from .guard import PathGuard
 from .job import ExportJob
+from .readme import readme
 from .shards import Shard, plan_shards
 from .tables import write_splits
 
+_LOAD = """```python
+import webdataset
+
+shards = {shards}
+for clip in webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8"):
+    labels, first = clip["json"], clip["001.jpg"]
+```"""
+_MEMBERS = (
+    "A sample is a clip: its labels, span and source video in `json`, its frames as `001.jpg`, `002.jpg` and so on."
+)
+
 
 def write_webdataset(job: ExportJob) -> None:
-    """Shards in DEST, and the splits in DEST/splits.
+    """Shards in DEST, the splits in DEST/splits, and README.md.
 
     Raises:
         FramesError, InputError, DiskFullError: see `write_shards`.
     """
-    write_shards(job)
-    write_splits(job)
+    shards = _braced(write_shards(job).values())
+    splits = write_splits(job)
+    if not job.dest.has("README.md"):
+        told = " `splits/` has the parts of clips." if splits else ""
+        sums = " `SHA256SUMS` has the digest of every file; `export.json` says what was exported."
+        text = readme(job.facts, load=_LOAD.format(shards=json.dumps(shards)), files=f"{_MEMBERS}{told}{sums}")
+        job.guard.check_text("README.md", text)
+        job.dest.write_text("README.md", text)
 
 
 def write_shards(job: ExportJob, folder: str = "") -> dict[str, str]:
@@ -76,6 +96,16 @@ def shard_name(shard: Shard) -> str:
 def member_name(key: str, position: int) -> str:
     """`<key>.001.jpg` for position 0."""
     return f"{key}.{frame_name(position)}"
+
+
+def _braced(names: Iterable[str]) -> str:
+    """Names of shards as `webdataset` takes them, a part's in one: `train-{000000..000003}.tar::test-000000.tar`."""
+    by_part: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        part, _, number = name.removesuffix(".tar").rpartition("-")
+        by_part.setdefault(part, []).append(number)
+    numbers = {part: held[0] if len(held) == 1 else f"{{{held[0]}..{held[-1]}}}" for part, held in by_part.items()}
+    return "::".join(f"{part}-{number}.tar" for part, number in numbers.items())
 
 
 class _About:

@@ -17,19 +17,28 @@ from typing import Any, Literal, Protocol
 from ..core.errors import ErrorClass, StopError, VideoError
 from ..media.download import Downloader, SiteBlocked
 from ..media.ids import is_local
+from ..media.outcomes import in_words
+from ..media.pace import site_of
 from ..over_frames.go import finish
 from ..run.store import Store, read_part
+from ..run.take_out import TakenOut
+from ..run.telling_links import links_to_bury
 from .find import Wanted, video_fields
 from .marks import mark_gone, mark_there, marked_class
 from .remove import Removal, carry_out, finish_earlier, opened, tombstones_for
 
 GONE = (ErrorClass.REMOVED, ErrorClass.PRIVATE, ErrorClass.COPYRIGHT)
-"""What the owner or the site did to the video itself. Geo and age blocks say something of who asks."""
+"""What the owner or the site did to the video itself. Geo and age blocks say something of who asks, and so does a bare
+401, 402 or 403: a video counts as private where its site says so in words."""
 _MAY_CHANGE = (ErrorClass.NETWORK, ErrorClass.INTERNAL)
 _FRESH = timedelta(hours=24)
 """An answer of a run that was cut short counts for so long."""
+_MANY = 3
+"""So many videos gone are too many to believe at once, where they are more than half of a site's answers."""
 
 State = Literal["there", "gone", "refused", "failed", "not-asked", "no-link"]
+_ANSWERS = ("there", "gone", "refused")
+"""States that a site told."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +47,9 @@ class Answer:
 
     video_id: str
     state: State
-    """there; gone (removed, private, copyright); refused: the site does not show it to us (geo, age, bad-media), or a
-    local file is missing; failed: it could not be asked; not-asked: its site stopped answering; no-link: its url is no
-    link."""
+    """there; gone (removed, private, copyright); refused: the site does not show it to us (geo, age, bad-media, a bare
+    403), or a local file is missing; failed: it could not be asked; not-asked: its site stopped answering; no-link: its
+    url is no link."""
     error_class: str = ""
     message: str = ""
 
@@ -55,6 +64,15 @@ class Listener(Protocol):
         """One more is known."""
 
 
+@dataclass(frozen=True)
+class HeldBack:
+    """Too many videos of one site seem to be gone."""
+
+    gone: int
+    answered: int
+    """Videos of the site that it said anything about."""
+
+
 @dataclass
 class Refreshed:
     """What a refresh came to. n_videos = len(answers) where it was not interrupted."""
@@ -65,6 +83,10 @@ class Refreshed:
     back: list[str] = field(default_factory=list)
     """Marked as gone earlier, and there again."""
     removal: Removal | None = None
+    finished: TakenOut | None = None
+    """What was left to do of a removal that was interrupted, and is done now; None where there was none."""
+    held_back: dict[str, HeldBack] = field(default_factory=dict)
+    """Sites of which nothing was removed, though it was asked for."""
     stopped: StopError | None = None
     interrupted: bool = False
 
@@ -75,34 +97,47 @@ class Refreshed:
 
     @property
     def exit_code(self) -> int:
-        """130 interrupted, 3 a site or the disk stopped it, 1 some could not be asked, 0 all were."""
+        """130 interrupted, 3 a site or the disk stopped it, 1 some could not be asked, were held back or stay
+        outside OUT behind links, else 0."""
         if self.interrupted:
             return 130
         if self.stopped is not None or self.counts["not-asked"]:
             return 3
-        return 1 if self.counts["failed"] else 0
+        return 1 if self.counts["failed"] or self.held_back or self.outside else 0
+
+    @property
+    def outside(self) -> tuple[Path, ...]:
+        """Frames of removed clips behind symbolic links that lie outside OUT, and stay."""
+        done = (self.finished, self.removal)
+        return tuple(dict.fromkeys(path for one in done if one is not None for path in one.outside))
 
     def of(self, *states: State) -> list[Answer]:
         """The answers of these states, by video id."""
         return [answer for answer in self.answers if answer.state in states]
 
 
-def refresh(out: Path, downloader: Downloader, listener: Listener, *, remove_gone: bool = False) -> Refreshed:
+def refresh(
+    out: Path, downloader: Downloader, listener: Listener, *, remove_gone: bool = False, even_if_many: bool = False
+) -> Refreshed:
     """Ask about every video that has clips; mark those that are gone in the videos table, or remove them.
 
+    Args:
+        even_if_many: also remove where more than half of a site's answers say gone, and three or more of them.
     Raises:
         InputError: `out` is no output directory; nothing was asked.
     """
     store = opened(out)
     with store.locked():
-        finish_earlier(store)
+        finished = finish_earlier(store)
         rows = dict(_with_clips(store))
         listener.planned(len(rows))
-        result = Refreshed(len(rows))
+        result = Refreshed(len(rows), finished=finished)
         try:
             _ask_all(store, rows, downloader, listener, result)
-            if remove_gone and (gone := result.of("gone")):
-                result.removal = _remove(store, rows, gone)
+            if remove_gone:
+                result.held_back = {} if even_if_many else _held_back(rows, result.answers)
+                gone = [one for one in result.of("gone") if site_of(rows[one.video_id]["url"]) not in result.held_back]
+                result.removal = _remove(store, rows, gone) if gone else None
         except StopError as exc:
             result.stopped = exc
         except KeyboardInterrupt:
@@ -128,10 +163,11 @@ def _ask_all(
     result: Refreshed,
 ) -> None:
     earlier = _earlier_answers(store)
+    is_imported = "imported" in (store.dataset() or {})
     for video_id, row in rows.items():
         answer = earlier.get((video_id, row["url"]))
         if answer is None:
-            answer = ask(downloader, video_id, row["url"])
+            answer = ask(downloader, video_id, row["url"], is_imported=is_imported)
             _note(store, row["url"], answer)
         result.answers.append(answer)
         was = marked_class(row["reason"])
@@ -144,12 +180,16 @@ def _ask_all(
         listener.answered(answer)
 
 
-def ask(downloader: Downloader, video_id: str, url: str) -> Answer:
+def ask(downloader: Downloader, video_id: str, url: str, *, is_imported: bool = False) -> Answer:
     """Ask one source, or look for one local file.
 
+    Args:
+        is_imported: a path is then where frames were found, and no source.
     Raises:
         StopError: no space left, or the run is to stop.
     """
+    if is_imported and is_local(url):
+        return Answer(video_id, "no-link", "", f"{url} is where its frames were found")
     if is_local(url):
         there = Path(url).is_file()
         return Answer(
@@ -162,11 +202,14 @@ def ask(downloader: Downloader, video_id: str, url: str) -> Answer:
     except SiteBlocked as exc:
         return Answer(video_id, "not-asked", str(exc.error_class), exc.message)
     except VideoError as exc:
-        return Answer(video_id, _state(exc.error_class), str(exc.error_class), exc.message.removeprefix(f"{url}: "))
+        said = exc.message.removeprefix(f"{url}: ")
+        return Answer(video_id, _state(exc.error_class, said), str(exc.error_class), said)
     return Answer(video_id, "there")
 
 
-def _state(error_class: ErrorClass) -> State:
+def _state(error_class: ErrorClass, said: str) -> State:
+    if error_class is ErrorClass.PRIVATE and in_words(said) is not ErrorClass.PRIVATE:
+        return "refused"
     if error_class in GONE:
         return "gone"
     if error_class is ErrorClass.BOT_CHECK:
@@ -174,11 +217,20 @@ def _state(error_class: ErrorClass) -> State:
     return "failed" if error_class in _MAY_CHANGE else "refused"
 
 
+def _held_back(rows: Mapping[str, Mapping[str, Any]], answers: list[Answer]) -> dict[str, HeldBack]:
+    """The sites of which too much seems to be gone."""
+    told = [(site_of(rows[one.video_id]["url"]), one.state) for one in answers if one.state in _ANSWERS]
+    answered, gone = Counter(site for site, _ in told), Counter(site for site, state in told if state == "gone")
+    return {
+        site: HeldBack(n, answered[site]) for site, n in sorted(gone.items()) if n >= _MANY and 2 * n > answered[site]
+    }
+
+
 def _remove(store: Store, rows: Mapping[str, Mapping[str, Any]], gone: list[Answer]) -> Removal:
-    tombstones = []
+    tombstones, links = [], links_to_bury(store)
     for error_class in sorted({answer.error_class for answer in gone}):
         ids = [answer.video_id for answer in gone if answer.error_class == error_class]
-        wanted = Wanted(tuple(video_fields(store, video_id, rows[video_id]) for video_id in ids))
+        wanted = Wanted(tuple(video_fields(links, video_id, rows[video_id]) for video_id in ids))
         tombstones += tombstones_for(store, [wanted], f"gone: {error_class}")
     return carry_out(store, tombstones)
 
@@ -189,7 +241,7 @@ def _journal(store: Store) -> Path:
 
 def _note(store: Store, url: str, answer: Answer) -> None:
     """Remember an answer for the next run, unless it is to be asked again."""
-    if answer.state in ("there", "gone", "refused") and not is_local(url):
+    if answer.state in _ANSWERS and not is_local(url):
         line = {"at": datetime.now(UTC).isoformat(), "url": url, **vars(answer)}
         with _journal(store).open("a", encoding="utf-8") as f:
             f.write(json.dumps(line) + "\n")

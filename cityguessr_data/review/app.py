@@ -5,6 +5,7 @@
     GET  /frame/<id>/<position>.jpg   a picture
     POST /show                        a clip, frame or view by tab, as {address, title, html, said}
     POST /decide, /undo               likewise, after a decision; 409 where somebody else was faster
+    POST /leave                       a tab was closed: its clip is free
     POST /invite                      a one-time link for another browser or reviewer
 
 Clips and frames are found by ids that are in the tables, never by a path.
@@ -25,7 +26,7 @@ from ..core.errors import MediaError
 from .desk import Desk, Outcome
 from .details import ClipDetail
 from .frames import WIDTHS, Frames
-from .site import Site
+from .site import Site, json_of
 from .view import Views, clip_address, label_address
 from .wishes import tab_of, text_of, wish_of
 
@@ -61,7 +62,7 @@ def review_routes(site: Site, views: Views) -> list[BaseRoute]:
     desk, answers = views.desk, _Answers(site, views)
 
     def start(request: Request) -> Response:
-        return site.page("start.html.j2", title="cgtool review", cities=views.cities())
+        return site.page("start.html.j2", title="cgtool review", cities=views.cities(), apply=views.apply)
 
     def clip(request: Request) -> Response:
         clip_id = _known(desk, request.path_params["clip"])
@@ -85,6 +86,7 @@ def review_routes(site: Site, views: Views) -> list[BaseRoute]:
         Route("/show", _posted(answers.show), methods=["POST"]),
         Route("/decide", _posted(answers.decide), methods=["POST"]),
         Route("/undo", _posted(answers.undo), methods=["POST"]),
+        Route("/leave", _posted(answers.leave), methods=["POST"]),
         Route("/invite", _posted(answers.invite), methods=["POST"]),
     ]
 
@@ -126,6 +128,11 @@ class _Answers:
         tab = tab_of(sent)
         return self._page(self.desk.undo(tab, reviewer), tab)
 
+    def leave(self, sent: Any, reviewer: str) -> Response:
+        """A tab was closed."""
+        self.desk.leave(tab_of(sent))
+        return JSONResponse({"said": ""})
+
     def invite(self, sent: Any, reviewer: str) -> Response:
         """A link for somebody else."""
         name = text_of(sent, "reviewer").strip()[:100] or reviewer
@@ -154,14 +161,6 @@ def _known(desk: Desk, clip_id: Any) -> str:
 
 def _posted(answer: Handler) -> Any:
     async def posted(request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPException(415, "Only JSON is taken.")
-        try:
-            sent = await request.json()
-        except ValueError as exc:
-            raise HTTPException(400, "That is no JSON.") from exc
-        if not isinstance(sent, dict):
-            raise HTTPException(400, "That is no JSON object.")
-        return await run_in_threadpool(answer, sent, request.state.reviewer)
+        return await run_in_threadpool(answer, await json_of(request), request.state.reviewer)
 
     return posted

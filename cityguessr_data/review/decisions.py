@@ -87,20 +87,15 @@ def new_id() -> str:
 
 
 class DecisionLog:
-    """The decisions of an output directory. May be shared by threads of one process; `Store.review_lock` keeps
-    processes apart.
-
-    Raises:
-        InputError: what lies there are decisions about another data set.
+    """The decisions of an output directory. May be shared by threads of one process; `review_lock` keeps processes
+    apart. Whatever reads or adds raises InputError where what lies there is damaged, or about another data set.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.dataset_id = store.dataset_id()
         self._lock = threading.Lock()
-        for path in (store.out / "manifests" / "decisions.parquet", *store.parts("decisions")):
-            if path.exists():
-                self._check(path)
+        self._check(store.out / "manifests" / "decisions.parquet")
 
     def units(self) -> list[str]:
         """Names of the units that have decisions."""
@@ -108,8 +103,7 @@ class DecisionLog:
 
     def read(self, unit: str) -> list[Decision]:
         """The decisions about clips of one unit, in the order they were made."""
-        path = self.store.part("decisions", unit)
-        return [_decision(row) for row in read_part(path).to_pylist()] if path.exists() else []
+        return [_decision(row) for row in self._part(unit).to_pylist()]
 
     def append(self, unit: str, decisions: Sequence[Decision]) -> None:
         """Add rows; they are on the disk when it returns, all or none.
@@ -117,15 +111,14 @@ class DecisionLog:
         Raises:
             DiskFullError: no space left; nothing was added.
         """
-        path = self.store.part("decisions", unit)
         with self._lock:
-            earlier = read_part(path) if path.exists() else DECISIONS.empty_table()
             new = pa.Table.from_pylist([_row(decision) for decision in decisions], DECISIONS)
-            write_table(path, self._marked(pa.concat_tables([earlier, new])))
+            table = pa.concat_tables([self._part(unit), new])
+            write_table(self.store.part("decisions", unit), self._marked(table))
 
     def assemble(self) -> int:
         """Put the parts together into OUT/manifests/decisions.parquet, by time. Returns the rows; 0 writes none."""
-        parts = [read_part(path) for path in self.store.parts("decisions")]
+        parts = [self._part(unit) for unit in self.units()]
         if not parts:
             return 0
         table = pa.concat_tables(parts).sort_by([("decided_at", "ascending"), ("decision_id", "ascending")])
@@ -138,7 +131,14 @@ class DecisionLog:
         metadata = {**(DECISIONS.metadata or {}), DATASET_KEY: self.dataset_id.encode()}
         return table.replace_schema_metadata(metadata)
 
+    def _part(self, unit: str) -> pa.Table:
+        path = self.store.part("decisions", unit)
+        self._check(path)
+        return read_part(path) if path.exists() else DECISIONS.empty_table()
+
     def _check(self, path: Path) -> None:
+        if not path.exists():
+            return
         try:
             told = (pq.read_schema(path).metadata or {}).get(DATASET_KEY, b"").decode()
         except (pa.ArrowException, OSError) as exc:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ..core.errors import InputError
@@ -18,9 +18,10 @@ from .decisions import Decision, DecisionLog, new_id
 from .details import ClipDetail, Details
 from .leases import Leases
 from .places import Places
-from .queue import Queued, read_queue
+from .queue import Queued, anew_first, read_queue
+from .said import said_of, said_of_left
 from .standing import Standing, Standings, Tally
-from .wishes import Meant, Wish, meant_by
+from .wishes import Meant, Wish, meant_by, same_matter, taken_back_by
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ class Desk:
         self._details = Details(store)
         earlier = {unit: self.log.read(unit) for unit in self.log.units()}
         decisions = [one for rows in earlier.values() for one in rows]
-        self.queue = read_queue(store, earlier.keys())
+        self.queue = anew_first(read_queue(store, earlier.keys()), decisions)
         self._index = {one.clip_id: n for n, one in enumerate(self.queue)}
         self._standings = Standings(self.queue, decisions, lambda one: self._details.of(one.unit, one.clip_id).faces)
         self._leases = Leases()
+        self._seen: dict[str, dict[str, int]] = {}
+        """Tab -> clip id -> decisions about it when the tab was shown it last."""
         self._last = max((one.decided_at for one in decisions), default=datetime.fromtimestamp(0, UTC))
         self._lock = threading.RLock()
         self.made: list[Decision] = []
@@ -104,6 +107,21 @@ class Desk:
         with self._lock:
             return self._leases.take(clip_id, tab)
 
+    def showed(self, clip_id: str, tab: str, n_decisions: int) -> None:
+        """Note what a tab was shown: the first `n_decisions` about a clip."""
+        with self._lock:
+            self._seen.setdefault(tab, {})[clip_id] = n_decisions
+
+    def leave(self, tab: str) -> None:
+        """A tab was closed or goes elsewhere: its clip may be handed to another."""
+        with self._lock:
+            self._leases.free(tab)
+
+    def n_stale(self) -> int:
+        """Decisions about earlier results of their clips."""
+        with self._lock:
+            return self._standings.n_stale()
+
     def waiting(self, tab: str, after: str | None = None, take: bool = True) -> str | None:
         """The next clip of the queue that waits for a person and that no other tab has.
 
@@ -144,11 +162,13 @@ class Desk:
             if wish.position not in detail.paths:
                 raise InputError(f"{wish.clip_id} has no frame {wish.position}", "Reload the page")
             clips = detail.of_video if label and wish.all_of_video else (wish.clip_id,)
-            meant = [(clip_id, one) for clip_id in clips for one in self._meant(wish, clip_id)]
-            if meant:
-                made = list(meant)
-                self._write(detail.unit, wish.tab, reviewer, made)
-            return self._after(wish, [one for _, one in meant], len({clip_id for clip_id, _ in meant}))
+            meant = {clip_id: made for clip_id in clips if (made := self._meant(wish, clip_id))}
+            unseen = {clip_id: one for clip_id in meant if (one := self._unseen(wish, clip_id)) is not None}
+            rows = [(clip_id, one) for clip_id in meant if clip_id not in unseen for one in meant[clip_id]]
+            if rows:
+                self._write(detail.unit, wish.tab, reviewer, rows)
+            outcome = self._after(wish, [one for _, one in rows], len({clip_id for clip_id, _ in rows}))
+            return replace(outcome, said=f"{outcome.said} {said_of_left(unseen)}") if unseen else outcome
 
     def undo(self, tab: str, reviewer: str) -> Outcome:
         """Take back what this tab decided last.
@@ -160,7 +180,10 @@ class Desk:
         with self._lock:
             batch = self._standings.last(tab)
             if not batch:
-                raise InputError("this tab has nothing left to take back", "Another tab takes back its own")
+                raise InputError(
+                    "this tab has nothing left to take back",
+                    "Another tab takes back its own; a, e and x, pressed again, take back anybody's",
+                )
             first = batch[0]
             self._write(self[first.clip_id].unit, tab, reviewer, [(one.clip_id, one) for one in batch])
             self._leases.take(first.clip_id, tab)
@@ -169,8 +192,19 @@ class Desk:
             label = first.action in ("label", "mark", "unmark")
             return Outcome(f"Took back {what}.", first.clip_id, position, label)
 
-    def _meant(self, wish: Wish, clip_id: str) -> list[Meant]:
+    def _unseen(self, wish: Wish, clip_id: str) -> Decision | None:
+        """What another tab decided of the same matter, and this one was not shown. It is nobody's to overwrite."""
+        standing = self._standings[clip_id]
+        known = standing.decisions[: self._seen.get(wish.tab, {}).get(clip_id, 0)]
+        seen = {one.decision_id for one in known}
+        theirs = (one for one in standing.review.counting if one.session != wish.tab and one.decision_id not in seen)
+        last = [one for one in theirs if same_matter(one, wish)][-1:]
+        return last[0] if last and clip_id != wish.clip_id else None
+
+    def _meant(self, wish: Wish, clip_id: str) -> Sequence[Meant | Decision]:
         detail, review = self.detail(clip_id), self._standings[clip_id].review
+        if wish.take_back:
+            return taken_back_by(wish, review)
         boxes = boxes_of(detail.faces, review, wish.position)
         size_px = self._size_px(detail, wish.position) if wish.action == "draw" else (0, 0)
         return meant_by(wish, boxes, review, size_px, detail.city, self._known_city)
@@ -195,11 +229,11 @@ class Desk:
         self._standings.add(rows)
         self.made += rows
 
-    def _after(self, wish: Wish, meant: Sequence[Meant], n_clips: int) -> Outcome:
+    def _after(self, wish: Wish, made: Sequence[Meant | Decision], n_clips: int) -> Outcome:
         """What to show after a decision: the next clip where this one is done with, else what is left of it."""
         label = wish.action in ("label", "mark", "unmark")
-        said = _said(wish, meant, n_clips)
-        if wish.action not in ("accept", "drop"):
+        said = said_of(wish, made, n_clips)
+        if wish.take_back or wish.action not in ("accept", "drop"):
             return Outcome(said, wish.clip_id, wish.position, label)
         standing = self._standings[wish.clip_id]
         if not standing.settled:
@@ -209,27 +243,3 @@ class Desk:
             return Outcome(said, wish.clip_id, position)
         after = self.waiting(wish.tab, wish.clip_id)
         return Outcome(said, after, 0 if after is None else self.shown(after))
-
-
-def _said(wish: Wish, meant: Sequence[Meant], n_clips: int) -> str:
-    """A decision in words."""
-    frame, many = f"frame {wish.position + 1} of {wish.clip_id}", f" of {n_clips} clips" if n_clips > 1 else ""
-    if not meant and wish.action != "accept":
-        return "It is so already; nothing was written."
-    match wish.action:
-        case "accept":
-            return f"Accepted {frame}."
-        case "reject":
-            return f"Rejected {len(meant)} box{'es' if len(meant) > 1 else ''} in {frame}."
-        case "blur":
-            return f"{len(meant)} box{'es' if len(meant) > 1 else ''} in {frame} will be blurred."
-        case "draw":
-            return f"Drew a face in {frame}."
-        case "every-frame":
-            return f"Every frame of {wish.clip_id} is to be looked at."
-        case "drop":
-            return f"Dropped {wish.clip_id}."
-        case "label":
-            return f"The city{many} is {meant[0].value}."
-        case _:
-            return f"{'Marked' if wish.action == 'mark' else 'No longer marked'} as {wish.value}{many}."

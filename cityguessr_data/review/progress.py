@@ -11,11 +11,8 @@ import pyarrow.parquet as pq
 from ..core.fingerprint import fingerprint
 from ..run.store import Store, read_part
 from .decisions import Decision, DecisionLog
-from .faces import as_built, rows_by_clip
+from .faces import APPLIED_KEY, as_built, rows_by_clip
 from .state import ClipReview, Row, first_frame, is_finished, review_of
-
-APPLIED_KEY = b"cgtool.reviewed"
-"""In the metadata of a unit's clips part: which decisions were applied to it, by clip (`marks_of`), as JSON."""
 
 _CLIP_COLUMNS = ["clip_id", "fingerprint", "n_sampled", "blur"]
 
@@ -77,7 +74,7 @@ def read_progress(store: Store) -> ReviewProgress:
         for clip in clips_of(store, unit, decisions):
             n_clips += 1
             n_stale += clip.review.stale
-            n_needless += first_frame(clip.faces) is None and not clip.review.every_frame
+            n_needless += clip.finished and first_frame(clip.faces) is None and not clip.review.every_frame
             holding[clip.clip_id] = clip.review
             if clip.blur is None:
                 unblurred.append(clip.clip_id)

@@ -1,15 +1,16 @@
 """The clips of a data set in the order in which a person should look at them, read without a loop over their faces.
 
-Doubt comes first: clips with a detection that almost was blurred, the highest such score first; then clips in which
-nothing was detected, where a face may have been missed; then the rest. The order is that of the build, whatever is
+Clips that were made anew since somebody drew, blurred or dropped in them come first: what was seen there may be gone.
+Then doubt: clips with a detection that almost was blurred, the highest such score first; then clips in which nothing
+was detected, where a face may have been missed; then the rest. The order stays while a server runs, whatever is
 decided: nothing jumps while somebody works.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -20,7 +21,9 @@ import pyarrow.parquet as pq
 from ..core.errors import InputError
 from ..core.schemas import CLIPS, FACES
 from ..run.store import Store, read_part
+from .decisions import Decision
 from .faces import as_built
+from .state import review_of
 
 LEAST_SCORE = 0.05
 """Detections below are in no table (contract 4)."""
@@ -33,9 +36,10 @@ _THREADS = 4
 class Group(IntEnum):
     """Why a clip stands where it stands."""
 
-    DOUBTFUL = 0
-    WITHOUT = 1
-    REST = 2
+    ANEW = 0
+    DOUBTFUL = 1
+    WITHOUT = 2
+    REST = 3
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,23 @@ def read_queue(store: Store, reviewed: Collection[str] = ()) -> tuple[Queued, ..
     found = _per_clip(_faces(store, units, set(reviewed), fresh), threshold_of(store))
     queued = [_queued(row, found) for row in clips.to_pylist()]
     return tuple(sorted(queued, key=lambda one: (one.group, -(one.doubt or 0.0), one.clip_id)))
+
+
+def anew_first(queue: Iterable[Queued], decisions: Iterable[Decision]) -> tuple[Queued, ...]:
+    """The same queue, with the clips in front that were made anew since somebody looked at them (`outdated`).
+
+    Args:
+        decisions: all there are, about these clips and others, each clip's in their order.
+    """
+    about: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        about.setdefault(decision.clip_id, []).append(decision)
+    anew: list[Queued] = []
+    others: list[Queued] = []
+    for one in queue:
+        outdated = one.clip_id in about and review_of(about[one.clip_id], one.fingerprint).outdated
+        (anew if outdated else others).append(replace(one, group=Group.ANEW) if outdated else one)
+    return (*anew, *others)
 
 
 def _queued(row: dict[str, Any], found: _PerClip) -> Queued:

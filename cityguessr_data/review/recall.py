@@ -1,7 +1,8 @@
 """How many of the faces that a person sees the anonymisation found, by their height: pure functions over boxes.
 
 A face is found where a blurred box overlaps the one that the person drew by half (IoU), one to one. It is hidden where
-three quarters of it lie under blur, whosever box that was. Neither says that it cannot be recognised any more.
+three quarters of it lie in blurred boxes, whosever they are; the margin that `strict` adds does not count, for its blur
+fades to none. Neither says that a face cannot be recognised any more.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from ..vision.agreement import pairs
-from ..vision.blur import BlurConfig, pixel_region, touched_region
+from ..vision.blur import pixel_region
 from .clustered import Share, clustered_share
 
 Boxes = npt.NDArray[np.float64]
 """(N, 4): x0, y0, x1, y1 in px of the saved frame."""
 
 HIDDEN_SHARE = 0.75
-"""Share of a face's pixels that must lie under blur."""
+"""Share of a face's pixels that must lie under blur of full strength."""
 
 EDGES_PX = (16, 32, 64, 128)
 """Between the classes of height."""
 HEIGHTS = ("< 16", "16-32", "32-64", "64-128", ">= 128")
 """Names of the classes, in px; a face of 16.0 px is in the second."""
+
+Clusters = Literal["video", "city", "frame", "none"]
+"""What the intervals take as drawn anew. Frames where all are of one video. Where the source video of one is not known,
+cities, for these have whole videos; with one city there is no interval, for nothing tells which faces go together."""
 
 _WIDEST = 1 << 30
 
@@ -36,8 +41,10 @@ _WIDEST = 1 << 30
 class LookedFrame:
     """A frame in which a person has drawn every face they see."""
 
-    video: Hashable
-    """Its source video."""
+    video: Hashable | None
+    """Its source video; None: it is not known."""
+    city: Hashable
+    """No source video has clips of two."""
     frame: Hashable
     """Itself."""
     drawn: Boxes
@@ -45,8 +52,6 @@ class LookedFrame:
     """Ours that were blurred."""
     detected: Boxes
     """Ours down to the lowest score that is kept; those blurred among them."""
-    blur: Literal["paper", "strict"]
-    """How they were blurred."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,14 @@ class Recall:
     by_height: tuple[HeightRow, ...]
     """As HEIGHTS."""
     n_frames: int
-    n_videos: int
+    n_unknown: int
+    """Frames whose source video is not known."""
+    n_videos: int | None
+    """None: n_unknown is not 0."""
+    n_cities: int
     n_drawn: int
     n_blurred: int
-    clusters: Literal["video", "frame"]
-    """What the intervals take as drawn anew; frames where all are of one video."""
+    clusters: Clusters
 
 
 def judge(frame: LookedFrame) -> Judged:
@@ -99,21 +107,24 @@ def judge(frame: LookedFrame) -> Judged:
     true[[j for _, j in matched]] = True
     within_reach = np.zeros(len(frame.drawn), bool)
     within_reach[[i for i, _ in pairs(frame.drawn, frame.detected)]] = True
-    share = np.array([hidden_share(box, frame.blurred, frame.blur) for box in frame.drawn])
+    share = np.array([hidden_share(box, frame.blurred) for box in frame.drawn])
     return Judged(found, share >= HIDDEN_SHARE, within_reach, true)
 
 
-def hidden_share(face: npt.ArrayLike, blurred: Boxes, blur: Literal["paper", "strict"]) -> float:
-    """Share of the pixels of `face` (x0, y0, x1, y1) that blurring the boxes `blurred` (N, 4) has touched."""
+def hidden_share(face: npt.ArrayLike, blurred: Boxes) -> float:
+    """Share of the pixels of `face` (x0, y0, x1, y1) that lie in the boxes `blurred` (N, 4).
+
+    Of both ways to blur these are the pixels that were blurred at full strength.
+    """
     region = pixel_region(face, _WIDEST, _WIDEST)
     if region is None:
         return 0.0
     x0, y0, x1, y1 = region
     under = np.zeros((y1 - y0, x1 - x0), bool)
     for box in blurred:
-        touched = touched_region(box, _WIDEST, _WIDEST, BlurConfig(mode=blur))
-        if touched is not None:
-            left, top, right, bottom = touched
+        full = pixel_region(box, _WIDEST, _WIDEST)
+        if full is not None:
+            left, top, right, bottom = full
             under[max(top - y0, 0) : max(bottom - y0, 0), max(left - x0, 0) : max(right - x0, 0)] = True
     return float(under.mean())
 
@@ -122,9 +133,11 @@ def measure(frames: Iterable[LookedFrame]) -> Recall:
     """Recall and precision over frames that were looked at; each frame once."""
     frames = list(frames)
     judged = [judge(frame) for frame in frames]
+    n_unknown = sum(frame.video is None for frame in frames)
     n_videos = len({frame.video for frame in frames})
-    clusters: Literal["video", "frame"] = "video" if n_videos > 1 else "frame"
-    of = [frame.video if clusters == "video" else frame.frame for frame in frames]
+    n_cities = len({frame.city for frame in frames})
+    clusters = _clusters(n_unknown, n_videos, n_cities)
+    of = [{"video": frame.video, "frame": frame.frame}.get(clusters, frame.city) for frame in frames]
     drawn = [_classes(frame.drawn) for frame in frames]
     blurred = [_classes(frame.blurred) for frame in frames]
 
@@ -143,11 +156,19 @@ def measure(frames: Iterable[LookedFrame]) -> Recall:
         all=row("all", lambda classes: np.ones(len(classes), bool)),
         by_height=tuple(row(name, lambda classes, n=n: classes == n) for n, name in enumerate(HEIGHTS)),  # type: ignore[misc]
         n_frames=len(frames),
-        n_videos=n_videos,
+        n_unknown=n_unknown,
+        n_videos=None if n_unknown else n_videos,
+        n_cities=n_cities,
         n_drawn=sum(len(frame.drawn) for frame in frames),
         n_blurred=sum(len(frame.blurred) for frame in frames),
         clusters=clusters,
     )
+
+
+def _clusters(n_unknown: int, n_videos: int, n_cities: int) -> Clusters:
+    if n_unknown:
+        return "city" if n_cities > 1 else "none"
+    return "video" if n_videos > 1 else "frame"
 
 
 def _classes(boxes: Boxes) -> npt.NDArray[np.intp]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +45,11 @@ class RecallReport:
     n_gone: int
     """Frames of clips that were removed or made anew since the sample was drawn; they are not asked for again."""
     n_eligible: int
+    """Frames it was drawn from; at most so many, unless `all_known`."""
     left_out: dict[str, int]
-    """Why frames could not be drawn -> how many."""
+    """Why frames could not be drawn -> how many; at least so many, unless `all_known`."""
+    all_known: bool
+    """Whether the source of every clip was looked at; else that of those clips alone which were drawn."""
     seed: int
     reviewers: tuple[str, ...]
     lowest_score: float | None
@@ -122,6 +125,7 @@ def make_report(store: Store, sample: Sample) -> RecallReport:
         n_gone=n_gone,
         n_eligible=sample.n_eligible,
         left_out=dict(sample.left_out),
+        all_known=sample.all_known,
         seed=sample.seed,
         reviewers=tuple(sorted(reviewers)),
         lowest_score=config.get("detector", {}).get("keep_score"),
@@ -160,7 +164,7 @@ def clip_rows(store: Store, unit: str) -> dict[str, Row]:
     part = store.part("clips", unit)
     if not part.is_file():
         return {}
-    columns = ["clip_id", "video_id", "fingerprint", "blur"]
+    columns = ["clip_id", "video_id", "city", "fingerprint"]
     return {row["clip_id"]: row for row in read_part(part, columns).to_pylist()}
 
 
@@ -172,14 +176,13 @@ def looked_frame(frame: SampledFrame, seen: FrameSeen, clip: Row, faces: list[Ro
         faces: of the clip, as built.
     """
     here = [face for face in faces if face["position"] == frame.position]
-    mode: Literal["paper", "strict"] = "strict" if clip["blur"] == "strict" else "paper"
     return LookedFrame(
-        video=clip["video_id"] or frame.unit,
+        video=clip["video_id"],
+        city=clip["city"],
         frame=(frame.clip_id, frame.position),
         drawn=as_boxes([box for _, box in seen.drawn]),
         blurred=as_boxes([box_of(face) for face in here if face["blurred"]]),
         detected=as_boxes([box_of(face) for face in here]),
-        blur=mode,
     )
 
 

@@ -44,6 +44,8 @@ class ReviewEnd:
     """Decisions of this time by action."""
     n_decisions: int
     """In the table now."""
+    n_stale: int
+    """Of them: about earlier results of their clips; they count no more."""
     tally: Tally
 
 
@@ -61,6 +63,7 @@ def review(config: ReviewConfig, ready: Callable[[str], None], stop: threading.E
     """
     check_installed()
     from .app import review_routes
+    from .said import apply_command
     from .security import Sessions
     from .site import Site, application
     from .view import Views
@@ -73,8 +76,9 @@ def review(config: ReviewConfig, ready: Callable[[str], None], stop: threading.E
         frames = Frames(store)
         desk = Desk(store, Places.of(store, config.taxonomy), frames.size_px)
         site = Site(Sessions(port))
-        views = Views(str(dataset.get("name") or config.out.name), threshold_of(store), desk, frames)
+        apply = apply_command(config.out, config.taxonomy)
+        views = Views(str(dataset.get("name") or config.out.name), threshold_of(store), desk, frames, apply)
         app = application(site, review_routes(site, views))
         serve(app, listener, lambda: ready(site.sessions.invite(config.reviewer)), stop)
         n_decisions = desk.log.assemble()
-    return ReviewEnd(Counter(one.action for one in desk.made), n_decisions, desk.tally())
+    return ReviewEnd(Counter(one.action for one in desk.made), n_decisions, desk.n_stale(), desk.tally())

@@ -3,6 +3,9 @@
 Every saved frame whose unblurred picture is at hand is as likely as any other, and they are shown in the order in which
 they were drawn: whatever part of a sample has been looked at is a random sample too. Of one seed, a larger sample
 begins with the smaller one.
+
+Whether a source is at hand is asked for drawn clips alone, for it may take reading a whole video. All anonymised frames
+are put in a random order, and those that cannot be shown are passed over: what is left is in a random order too.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -53,9 +56,12 @@ class Sample:
     drawn_at: str
     """ISO 8601, UTC."""
     n_eligible: int
-    """Frames it was drawn from."""
+    """Anonymised frames, less those of the clips that were drawn and cannot be shown: it was drawn from so many at
+    most."""
     left_out: Mapping[str, int]
-    """Why a clip's frames could not be drawn -> how many frames."""
+    """Why frames could not be drawn -> how many frames such clips have; at least so many."""
+    all_known: bool
+    """The source of every clip was looked at, so that both counts are exact."""
     frames: tuple[SampledFrame, ...]
     """All eligible ones where fewer are there than asked for."""
 
@@ -100,37 +106,64 @@ def newest_sample(store: Store) -> Sample | None:
     return max(found, key=lambda sample: (sample.drawn_at, sample.n_asked), default=None)
 
 
+@dataclass(frozen=True)
+class _Clip:
+    unit: str
+    clip_id: str
+    fingerprint: str
+    n_frames: int
+    """Saved ones."""
+
+
 def _draw(store: Store, sources: Sources, n: int, seed: int) -> Sample:
     import numpy as np
 
-    eligible: list[tuple[str, str, str, int]] = []
     left_out: Counter[str] = Counter()
-    for unit, clip_id, fingerprint, n_frames, why in _clips(store, sources):
-        if why is None:
-            eligible.append((unit, clip_id, fingerprint, n_frames))
+    clips: list[_Clip] = []
+    for clip, blurred in _clips(store):
+        if blurred:
+            clips.append(clip)
         else:
-            left_out[why] += n_frames
-    ends = list(accumulate(clip[3] for clip in eligible))
+            left_out["its frames were never anonymised"] += clip.n_frames
+    ends = list(accumulate(clip.n_frames for clip in clips))
     total = ends[-1] if ends else 0
-    frames = []
-    for number in np.random.default_rng(seed).permutation(total)[:n].tolist():
-        place = bisect_right(ends, number)
-        unit, clip_id, fingerprint, n_frames = eligible[place]
-        frames.append(SampledFrame(unit, clip_id, number - (ends[place] - n_frames), fingerprint))
+    order = np.random.default_rng(seed).permutation(total)
+    why: dict[int, str | None] = {}
+    frames: list[SampledFrame] = []
+    at, rounds = 0, 0
+    while at < total and len(frames) < n:
+        # As many as are missing: none is looked at in vain. Where sources are rare twice as many each time, so that the
+        # tables of a unit are not read again for every clip.
+        numbers = order[at : at + ((n - len(frames)) << rounds)].tolist()
+        at, rounds = at + len(numbers), rounds + 1
+        places = [bisect_right(ends, number) for number in numbers]
+        why |= _look(sources, clips, sorted({place for place in places if place not in why}))
+        for number, place in zip(numbers, places, strict=True):
+            if why[place] is None and len(frames) < n:
+                clip = clips[place]
+                position = number - (ends[place] - clip.n_frames)
+                frames.append(SampledFrame(clip.unit, clip.clip_id, position, clip.fingerprint))
+    n_gone = 0
+    for place, reason in sorted(why.items()):
+        if reason is not None:
+            left_out[reason] += clips[place].n_frames
+            n_gone += clips[place].n_frames
+    all_known = sum(clip.n_frames > 0 for clip in clips) == len(why)
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    return Sample(n, seed, store.dataset_id(), now, total, dict(left_out), tuple(frames))
+    return Sample(n, seed, store.dataset_id(), now, total - n_gone, dict(left_out), all_known, tuple(frames))
 
 
-def _clips(store: Store, sources: Sources) -> Iterator[tuple[str, str, str, int, str | None]]:
-    """(unit, clip id, fingerprint, saved frames, why they cannot be shown), by unit and clip."""
+def _look(sources: Sources, clips: Sequence[_Clip], places: Sequence[int]) -> dict[int, str | None]:
+    """Why the frames of some clips cannot be shown, by their place in `clips`; None where they can."""
+    return {place: sources.why_none(clips[place].unit, clips[place].clip_id) for place in places}
+
+
+def _clips(store: Store) -> Iterator[tuple[_Clip, bool]]:
+    """Every clip, and whether it was anonymised, by unit and clip."""
     for path in store.parts("clips"):
         rows = read_part(path, ["clip_id", "fingerprint", "n_sampled", "blur"]).to_pylist()
         for row in sorted(rows, key=lambda row: str(row["clip_id"])):
-            if row["blur"] is None:
-                why: str | None = "its frames were never anonymised"
-            else:
-                why = sources.why_none(path.stem, row["clip_id"])
-            yield path.stem, row["clip_id"], row["fingerprint"], row["n_sampled"], why
+            yield _Clip(path.stem, row["clip_id"], row["fingerprint"], row["n_sampled"]), row["blur"] is not None
 
 
 def _folder(store: Store) -> Path:

@@ -93,6 +93,8 @@ class SampleDesk:
         self._gone = {n for n, one in enumerate(sample.frames) if not is_present(one, clips[one.unit])}
         self._unshown: dict[int, str] = {}
         """Frame -> why it cannot be shown."""
+        self._shown: set[tuple[int, str]] = set()
+        """(frame, reviewer) whose picture was sent as it was before blurring."""
         self._handed_out_s: dict[int, float] = {}
         times = [one.decided_at for rows in self._decisions.values() for one in rows]
         self._last = max(times, default=datetime.fromtimestamp(0, UTC))
@@ -151,9 +153,11 @@ class SampleDesk:
             self._handed_out_s[chosen] = now
             return chosen
 
-    def jpeg(self, n: int) -> bytes:
-        """The frame as it was before blurring; a closed one as it can still be had.
+    def jpeg(self, n: int, reviewer: str) -> bytes:
+        """The frame as it was before blurring; a closed one as it can still be had. From then on it can be closed.
 
+        Args:
+            reviewer: to whom it is shown.
         Raises:
             MediaError: it cannot be shown; it is not handed out again.
         """
@@ -169,7 +173,10 @@ class SampleDesk:
             with self._lock:
                 self._unshown[n] = exc.message
             raise
-        return encode_jpeg(rgb, _QUALITY)
+        picture = encode_jpeg(rgb, _QUALITY)
+        with self._lock:
+            self._shown.add((n, reviewer))
+        return picture
 
     def draw(self, n: int, sent: Mapping[str, Any], reviewer: str) -> None:
         """Note a face that a person has drawn.
@@ -209,13 +216,15 @@ class SampleDesk:
         """Close a frame: every face that the person sees is drawn.
 
         Raises:
-            InputError: it is closed already, or was never shown unblurred.
+            InputError: it is closed already, or was not shown unblurred to this reviewer since the page was opened.
             DiskFullError: nothing was written.
         """
         with self._lock:
             self._open(n)
             if n in self._unshown:
                 raise InputError("this frame could not be shown", "Go to the next one")
+            if (n, reviewer) not in self._shown:
+                raise InputError("this frame was not shown yet", "Wait for its picture, or load the page again")
             self._write(self.frame(n), tab, reviewer, [("looked", None, None)])
 
     def compared(self, n: int) -> list[SampleBox]:

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from .sample_desk import SampleDesk
-from .site import Site
+from .site import Site, json_of
 from .wishes import tab_of
 
 
@@ -50,7 +49,7 @@ def sample_routes(site: Site, desk: SampleDesk) -> list[BaseRoute]:
         )
 
     def picture(request: Request) -> Response:
-        return Response(desk.jpeg(_number(request)), media_type="image/jpeg")
+        return Response(desk.jpeg(_number(request), request.state.reviewer), media_type="image/jpeg")
 
     def draw(n: int, sent: dict[str, Any], reviewer: str) -> str:
         desk.draw(n, sent, reviewer)
@@ -85,15 +84,7 @@ def _deciding(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def decide(request: Request) -> Response:
         n = _number(request)
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPException(415, "Only JSON is taken.")
-        try:
-            sent = await request.json()
-        except ValueError as exc:
-            raise HTTPException(400, "That is no JSON.") from exc
-        if not isinstance(sent, dict):
-            raise HTTPException(400, "That is no JSON object.")
-        said = await run_in_threadpool(act, n, sent, request.state.reviewer)
+        said = await run_in_threadpool(act, n, await json_of(request), request.state.reviewer)
         state = await run_in_threadpool(_state, desk, n)
         boxes = [{"name": one.name, "kind": one.kind, "tag": one.tag, "box": one.box} for one in state["boxes"]]
         return JSONResponse({"said": said, "boxes": boxes, "n_to_blur": state["n_to_blur"]})

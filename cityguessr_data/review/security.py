@@ -38,6 +38,9 @@ HEADERS = {
 MOST_BYTES = 64_000
 """Of what a page sends: a decision has a few hundred."""
 
+MOST_PATH = 2_000
+"""Characters of an address: a clip's id is the name of a folder, which has 255 bytes at most."""
+
 _OPEN = ("/open/", "/static/")
 """Answered without a session: the exchange of a link, and our own styles and scripts."""
 
@@ -127,6 +130,8 @@ class Guard:
         headers = Headers(scope=scope)
         if headers.get("host", "").lower() not in self.sessions.hosts:
             return self.refuse(403, "This server answers only to its own address on this machine.")
+        if len(scope["path"]) > MOST_PATH:
+            return self.refuse(404, "That address is longer than any of this page.")
         if scope["method"] not in ("GET", "HEAD"):
             if not _same_origin(headers):
                 return self.refuse(403, "That did not come from this page.")

@@ -6,6 +6,7 @@ which extend base.html.j2; page/draw.js draws boxes over frames for any of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -80,6 +81,28 @@ def application(site: Site, routes: Sequence[BaseRoute]) -> Guard:
 
 
 _WORDS = {404: "There is no such page, clip or frame here.", 405: "This cannot be asked for in this way."}
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """The JSON object that a script of ours sent.
+
+    Raises:
+        HTTPException: it is something else, or nothing that could be written again; in words.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(415, "Only JSON is taken.")
+    try:
+        sent = await request.json()
+        json.dumps(sent, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:  # "\ud800" is half a character
+        raise HTTPException(400, "That holds half a character, which no file can hold.") from exc
+    except RecursionError as exc:
+        raise HTTPException(400, "That is nested too deeply.") from exc
+    except ValueError as exc:
+        raise HTTPException(400, "That is no JSON.") from exc
+    if not isinstance(sent, dict):
+        raise HTTPException(400, "That is no JSON object.")
+    return sent
 
 
 def _answer(site: Site, request: Request, status: int, sentence: str) -> Response:

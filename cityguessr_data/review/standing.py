@@ -40,6 +40,11 @@ class Tally:
     groups: tuple[tuple[Group, int, int], ...]
     """(group, clips settled, clips)."""
 
+    @property
+    def n_look_again(self) -> int:
+        """Clips that were made anew since they were reviewed, and not looked at again."""
+        return sum(clips - settled for group, settled, clips in self.groups if group == Group.ANEW)
+
 
 class Standings:
     """Changed by `add` alone. Not thread-safe: its owner holds a lock."""
@@ -93,6 +98,10 @@ class Standings:
         """How far the review is."""
         groups = tuple((group, self._settled[group], self._clips[group]) for group in Group)
         return Tally(self._clips.total(), self._n_finished, self._settled.total(), groups)
+
+    def n_stale(self) -> int:
+        """Decisions about earlier results of their clips."""
+        return sum(standing.review.stale for standing in self._of.values())
 
     def _remember(self, tab: str, batch: list[Decision]) -> None:
         if batch[0].action not in ("undo", "drawn", "looked"):

@@ -2,7 +2,8 @@
 
 A clip's review is finished when its first frame with a blurred face has a decision on every blurred face (contract 4).
 "Blurred" is as its build had it: a face that was rejected since still counts, or the review would move on for ever. A
-clip marked `every-frame` is finished when each of its frames was accepted; one without a blurred face needs nobody.
+clip marked `every-frame` is finished when each of its frames was accepted; one without a blurred face needs nobody. A
+clip that was made anew after somebody had drawn, blurred or dropped in it is not finished until it is looked at again.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ class ClipReview:
     """The decisions that hold, in their order."""
     stale: int = 0
     """Decisions about an earlier result of this clip; they count no more."""
+    outdated: bool = False
+    """Something was drawn, blurred, dropped or asked for in an earlier result, and nothing decided since."""
+
+
+_WEIGHTY = ("draw", "blur", "every-frame", "drop")
+"""Decisions that must not be forgotten when a clip is made anew: somebody saw what the detector did not."""
+_OF_FRAMES = ("accept", "reject", *_WEIGHTY)
+"""Decisions of somebody who looked at the faces of a clip; a label or a mark is none."""
 
 
 @dataclass
@@ -56,7 +65,9 @@ def review_of(decisions: Iterable[Decision], fingerprint: str) -> ClipReview:
         fingerprint: the clip's now.
     """
     current = [one for one in decisions if one.action not in ("drawn", "looked")]  # of a sample: they change nothing
-    stale = sum(one.fingerprint != fingerprint for one in current)
+    old = [one for one in current if one.fingerprint != fingerprint]
+    taken_back = {one.undoes for one in old if one.action == "undo"}
+    weighty = any(one.action in _WEIGHTY and one.decision_id not in taken_back for one in old)
     current = [one for one in current if one.fingerprint == fingerprint]
     undone = {one.undoes for one in current if one.action == "undo"}
     holding = tuple(one for one in current if one.action != "undo" and one.decision_id not in undone)
@@ -93,7 +104,8 @@ def review_of(decisions: Iterable[Decision], fingerprint: str) -> ClipReview:
         city=city,
         marks=frozenset(fold.marks),
         counting=holding,
-        stale=stale,
+        stale=len(old),
+        outdated=weighty and not any(one.action in _OF_FRAMES for one in holding),
     )
 
 
@@ -122,7 +134,8 @@ def faces_after(faces: Sequence[Row], review: ClipReview, frame_index: Mapping[i
             face = face | {"review": "accepted"}
         wanted.append(face)
     there = {(face["position"], box_of(face)) for face in wanted}
-    new = [(position, box) for position, box in review.drawn if (position, box) not in there]
+    # A detection that a reviewer took for a face is blurred even if it is not in the table any more
+    new = [here for here in (*review.drawn, *sorted(review.blurred)) if here not in there]
     clip_id = review.counting[0].clip_id if review.counting else ""
     wanted += [_manual(clip_id, position, frame_index[position], box) for position, box in new]
     return sorted(wanted, key=lambda face: face["position"])  # stable: within a frame the order stays
@@ -146,6 +159,8 @@ def is_finished(faces: Sequence[Row], review: ClipReview, n_frames: int) -> bool
     """
     if review.dropped:
         return True
+    if review.outdated:
+        return False
     if review.every_frame:
         return len(review.accepted) >= n_frames
     position = first_frame(faces)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MediaError
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
@@ -22,6 +22,9 @@ from ..run.store import Store, read_part
 
 if TYPE_CHECKING:
     from ..core.types import RGB
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _KEPT_UNITS = 8
 """How many units' tables and indices are held: a reviewer goes to and fro between few."""
@@ -35,8 +38,8 @@ class _Unit:
     frame_index: dict[Place, int | None]
     source: dict[str, Path | str]
     """By clip: its source video, or why there is none."""
-    originals: dict[Place, tuple[str, str | None]]
-    """(path, SHA-256) of imported frames."""
+    originals: dict[str, dict[int, tuple[str, str | None]]]
+    """Clip -> position -> (path, SHA-256) of imported frames."""
 
 
 class Unblurred:
@@ -45,16 +48,15 @@ class Unblurred:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.sources = KeptSources(store)
-        self._units: OrderedDict[str, _Unit] = OrderedDict()
-        self._indices: OrderedDict[Path, VideoIndex] = OrderedDict()
-        self._lock = threading.Lock()
+        self._units: _Kept[str, _Unit] = _Kept(self._read)
+        self._indices: _Kept[Path, VideoIndex] = _Kept(index_video)
 
     def why_none(self, unit: str, clip_id: str) -> str | None:
         """None where the clip's frames can be had, else one sentence that says why not."""
-        held = self._unit(unit)
-        if any(place[0] == clip_id for place in held.originals):
-            paths = [Path(path) for (clip, _), (path, _) in held.originals.items() if clip == clip_id]
-            return None if all(path.is_file() for path in paths) else "its original frames are not where they were"
+        held = self._units.get(unit)
+        if clip_id in held.originals:
+            there = all(Path(path).is_file() for path, _ in held.originals[clip_id].values())
+            return None if there else "its original frames are not where they were"
         source = held.source.get(clip_id, "there is no such clip")
         return source if isinstance(source, str) else None
 
@@ -64,11 +66,11 @@ class Unblurred:
         Raises:
             MediaError: it cannot be had; the message says why.
         """
-        held, place = self._unit(unit), (clip_id, position)
-        if place in held.originals:
+        held, place = self._units.get(unit), (clip_id, position)
+        if clip_id in held.originals:
             return _original(held, place)
         path, number = self._of_video(held, place)
-        return frame_at(path, number, self._index(path))
+        return frame_at(path, number, self._indices.get(path))
 
     def frames(self, unit: str, places: Iterable[Place], threads: int = 0) -> Iterator[tuple[Place, RGB]]:
         """Many frames of a unit, in one pass over each source: for blurring anew.
@@ -78,17 +80,17 @@ class Unblurred:
         Raises:
             MediaError: one of them cannot be had.
         """
-        held = self._unit(unit)
+        held = self._units.get(unit)
         by_source: dict[Path, dict[int, Place]] = {}
         for place in sorted(set(places)):
-            if place in held.originals:
+            if place[0] in held.originals:
                 yield place, _original(held, place)
                 continue
             path, number = self._of_video(held, place)
             by_source.setdefault(path, {})[number] = place
         for path, wanted in by_source.items():
             try:
-                for frame in decode(path, wanted, max(wanted) + 1, self._index(path), threads):
+                for frame in decode(path, wanted, max(wanted) + 1, self._indices.get(path), threads):
                     yield wanted[frame.index], frame.rgb
             except DecodeBreak as exc:
                 raise MediaError(f"{path.name}: {exc}") from exc
@@ -102,34 +104,16 @@ class Unblurred:
             raise MediaError(f"{clip_id}, frame {position + 1}: {why}", "Only the saved, blurred frame is there")
         return source, number
 
-    def _index(self, path: Path) -> VideoIndex:
-        with self._lock:
-            if path not in self._indices:
-                self._indices[path] = index_video(path)
-                while len(self._indices) > _KEPT_UNITS:
-                    self._indices.popitem(last=False)
-            self._indices.move_to_end(path)
-            return self._indices[path]
-
-    def _unit(self, unit: str) -> _Unit:
-        with self._lock:
-            if unit not in self._units:
-                self._units[unit] = self._read(unit)
-                while len(self._units) > _KEPT_UNITS:
-                    self._units.popitem(last=False)
-            self._units.move_to_end(unit)
-            return self._units[unit]
-
     def _read(self, unit: str) -> _Unit:
         store = self.store
         if not store.part("clips", unit).is_file():
             return _Unit({}, {}, {})
         rows = read_part(store.part("frames", unit), ["clip_id", "position", "frame_index"]).to_pylist()
         frame_index = {(row["clip_id"], row["position"]): row["frame_index"] for row in rows}
-        originals: dict[Place, tuple[str, str | None]] = {}
+        originals: dict[str, dict[int, tuple[str, str | None]]] = {}
         if store.originals(unit).is_file():
             for row in read_part(store.originals(unit)).to_pylist():
-                originals[row["clip_id"], row["position"]] = (row["path"], row["sha256"])
+                originals.setdefault(row["clip_id"], {})[row["position"]] = (row["path"], row["sha256"])
         videos = {row["video_id"]: row for row in read_part(store.part("videos", unit)).to_pylist()}
         clips: list[dict[str, Any]] = read_part(store.part("clips", unit), ["clip_id", "video_id"]).to_pylist()
         source: dict[str, Path | str] = {}
@@ -143,5 +127,34 @@ class Unblurred:
 
 
 def _original(held: _Unit, place: Place) -> RGB:
-    path, sha256 = held.originals[place]
+    clip_id, position = place
+    if position not in held.originals[clip_id]:
+        raise MediaError(f"{clip_id}, frame {position + 1}: there is no such frame")
+    path, sha256 = held.originals[clip_id][position]
     return read_picture(Path(path), sha256)
+
+
+class _Kept(Generic[K, V]):
+    """The last few results of a slow function. Two threads that want one wait for each other, others do not."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        self._make = make
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._locks: dict[K, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: K) -> V:
+        """The result for `key`, made if it is not held."""
+        with self._lock:
+            own = self._locks.setdefault(key, threading.Lock())
+        with own:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return self._values[key]
+            value = self._make(key)
+            with self._lock:
+                self._values[key] = value
+                while len(self._values) > _KEPT_UNITS:
+                    self._locks.pop(self._values.popitem(last=False)[0], None)
+            return value

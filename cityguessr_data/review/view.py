@@ -12,8 +12,10 @@ from .desk import Desk
 from .details import ClipDetail
 from .frames import Frames
 from .queue import Group
+from .said import names
 
 GROUPS = {
+    Group.ANEW: "made anew since they were reviewed",
     Group.DOUBTFUL: "with a doubtful detection",
     Group.WITHOUT: "without any detection",
     Group.REST: "all the others",
@@ -30,6 +32,8 @@ class Views:
     threshold: float
     desk: Desk
     frames: Frames
+    apply: str
+    """The command that carries the decisions out."""
 
     def clip(self, clip_id: str, position: int | None, tab: str = "") -> dict[str, Any]:
         """Values of `_clip.html.j2`.
@@ -61,7 +65,9 @@ class Views:
             "right": right,
             "n_with_boxes": len(with_boxes),
             "doubt": None if doubt is None or doubt[0] == position else doubt,
-            "accepted": position in review.accepted,
+            "accepted_by": names(
+                one.reviewer for one in review.counting if one.action == "accept" and one.position == position
+            ),
             "ahead": None if ahead is None else frame_address(ahead, self.desk[ahead].position),
             "threshold": self.threshold,
         }
@@ -90,6 +96,7 @@ class Views:
         tally = self.desk.tally()
         return {
             "name": self.name,
+            "apply": self.apply,
             "tally": tally,
             "groups": [(GROUPS[group], settled, clips) for group, settled, clips in tally.groups if clips],
         }
@@ -97,6 +104,8 @@ class Views:
     def _shared(self, detail: ClipDetail, tab: str) -> dict[str, Any]:
         clip_id, standing = detail.clip_id, self.desk.standing(detail.clip_id)
         review = standing.review
+        if tab:
+            self.desk.showed(clip_id, tab, len(standing.decisions))
         return {
             **self.progress(),
             "clip_id": clip_id,
@@ -108,6 +117,8 @@ class Views:
             "n_frames": detail.n_frames,
             "seen": len(standing.decisions),
             "standing": standing,
+            "dropped_by": names(one.reviewer for one in review.counting if one.action == "drop"),
+            "every_frame_by": names(one.reviewer for one in review.counting if one.action == "every-frame"),
             "marks": sorted(review.marks),
             "group": GROUPS[self.desk[clip_id].group],
             "why_blurred": self.frames.why_blurred(detail.unit, clip_id),

@@ -16,12 +16,15 @@ import numpy as np
 
 from ..core.errors import InputError
 from .boxes import FrameBox
-from .decisions import MARKS, Action, Box
+from .decisions import MARKS, Action, Box, Decision
 from .state import ClipReview
 
 _TAB = re.compile(r"[0-9a-f]{32}")
 _LEAST_PX = 2.0
 """Sides of a box that a person draws."""
+
+_TAKEN_BACK = ("accept", "every-frame", "drop")
+"""What holds or not: the same key takes it back."""
 
 _WISHES = tuple(action for action in get_args(Action) if action not in ("undo", "drawn", "looked"))
 
@@ -42,6 +45,8 @@ class Wish:
     rect: tuple[float, float, float, float] | None = None
     value: str = ""
     all_of_video: bool = False
+    take_back: bool = False
+    """The action holds, and is to hold no more, whoever decided it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ def wish_of(sent: Any) -> Wish:
         raise InputError("the boxes are no list of numbers", "Reload the page")
     if rect is not None and not (isinstance(rect, list) and len(rect) == 4 and all(map(_is_number, rect))):
         raise InputError("the drawn box is not four numbers", "Draw it again")
+    take_back = sent.get("take_back") is True
+    if take_back and action not in _TAKEN_BACK:
+        raise InputError(f"{action!r} is not taken back like this", "Reload the page")
     return Wish(
         tab_of(sent),
         text_of(sent, "clip"),
@@ -78,6 +86,7 @@ def wish_of(sent: Any) -> Wish:
         None if rect is None else (rect[0], rect[1], rect[2], rect[3]),
         str(sent.get("value", "")).strip()[:200],
         sent.get("all_of_video") is True,
+        take_back,
     )
 
 
@@ -146,6 +155,19 @@ def meant_by(
             return [Meant(wish.action, wish.position, one.box) for one in chosen]
 
 
+def taken_back_by(wish: Wish, review: ClipReview) -> list[Decision]:
+    """The decisions, of whatever reviewer and tab, that make hold what a wish takes back; none where nothing does."""
+    same = (one for one in review.counting if one.action == wish.action)
+    return [one for one in same if wish.action != "accept" or one.position == wish.position]
+
+
+def same_matter(decision: Decision, wish: Wish) -> bool:
+    """Whether a label or a mark that somebody decided is what a wish would decide too."""
+    if wish.action == "label":
+        return decision.action == "label"
+    return decision.action in ("mark", "unmark") and decision.value == wish.value
+
+
 def _chosen(wish: Wish, boxes: Sequence[FrameBox]) -> list[FrameBox]:
     """The boxes to reject or to blur."""
     if any(not 0 <= index < len(boxes) for index in wish.boxes):
@@ -175,4 +197,7 @@ def _drawn(wish: Wish, size_px: tuple[int, int]) -> Box:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

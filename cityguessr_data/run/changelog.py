@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 from ..core.atomic import write_bytes
 from ..core.errors import InputError
+from ..media.outcomes import plain
 from .store import Store
 
 FIRST = "0.1.0"
@@ -69,3 +70,14 @@ def record_change(store: Store, version: str, lines: Sequence[str], on: date | N
         blocks = [title, entry.rstrip(), *([f"## {earlier.rstrip()}"] if earlier else [])]
         write_bytes(path, ("\n\n".join(blocks) + "\n").encode())
     store.write_dataset({**dataset, "version": version})
+
+
+def literal(text: str) -> str:
+    """Words from outside for a Markdown file that others show: they stay words, and make no link, picture or tag."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\\[\]`*])", r"\\\1", text)
+
+
+def in_code(name: str) -> str:
+    """A name from outside as Markdown code, on one line; the table of tombstones has it as it is."""
+    return f"`{plain(name).replace('`', chr(39))}`"

@@ -9,45 +9,27 @@ Attempts and decisions stay: they say what was done and when, and hold no pictur
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from ..core.atomic import write_table
 from ..media.ids import is_local
-from .changelog import next_version, numbers, record_change, version_of
+from .changelog import in_code, literal, next_version, numbers, record_change, version_of
+from .doomed import Doomed, find_doomed
 from .refusing import refusal
 from .store import Store, read_part
 from .take_out_cache import ClearedCache, Unwanted, clear_caches
-from .take_out_unit import drop_rows, faces_as_built, remove_clips, remove_unit
+from .take_out_unit import drop_rows, remove_clips, remove_unit, side_tables
+from .telling_links import TellingLinks, links_to_bury
 from .tombstones import Tombstone, Tombstones, assemble_tombstones, bury, read_tombstones
 
 BY_REVIEW = "review"
 """Reason of a clip that a reviewer dropped: its source stays in the cache, for the other clips of the video."""
 _LISTED = 10
-_CLIP_COLUMNS = ["clip_id", "video_id", "start_frame", "end_frame", "n_sampled"]
-
-
-@dataclass(frozen=True)
-class Doomed:
-    """A unit of which something must go."""
-
-    unit: str
-    url: str
-    sha256: str | None
-    whole: Tombstone | None
-    """Why all of it must go; None: only `clip_ids`."""
-    clip_ids: tuple[str, ...]
-    """Clips that are still there and must go."""
-    n_frames: int = 0
-    """Of these clips."""
-    n_outside: int = 0
-    """Of these frames, those that lie where they were imported from: they are never touched."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +45,11 @@ class TakenOut:
     def clip_ids(self) -> frozenset[str]:
         """Of all clips that went."""
         return frozenset(clip_id for one in self.doomed for clip_id in one.clip_ids)
+
+    @property
+    def outside(self) -> tuple[Path, ...]:
+        """Frames of these clips that lie behind symbolic links, outside OUT: they stay."""
+        return tuple(sorted({path for one in self.doomed for path in one.outside}))
 
     @property
     def own_files(self) -> tuple[str, ...]:
@@ -84,7 +71,9 @@ def enforce(store: Store, forget: Callable[[Collection[str]], object]) -> TakenO
         return TakenOut()
     _clear_half_written(store)
     doomed = find_doomed(store, tombstones)
-    bury(store, [_also(store, one.whole, one) for one in doomed if one.whole and one.whole.id != one.unit])
+    if found_by_others := [(one.whole, one) for one in doomed if one.whole and one.whole.id != one.unit]:
+        links = links_to_bury(store)
+        bury(store, [_also(store, why, one, links) for why, one in found_by_others])
     taken = TakenOut(tuple(doomed))
     if taken.clip_ids or _unsettled(store, tombstones):
         for name in ("preview.html", "preview.jpg"):  # they show frames, or were half made when a removal was killed
@@ -113,8 +102,9 @@ def settle(store: Store) -> str:
 
 
 def is_unsettled(store: Store) -> bool:
-    """Whether a removal was begun and not finished."""
-    return bool(_unsettled(store, read_tombstones(store)))
+    """Whether a removal was begun and not finished, or what was removed is there again: `enforce` is to be called."""
+    tombstones = read_tombstones(store)
+    return bool(_unsettled(store, tombstones) or find_doomed(store, tombstones))
 
 
 def change_lines(rows: Collection[Tombstone]) -> list[str]:
@@ -123,32 +113,12 @@ def change_lines(rows: Collection[Tombstone]) -> list[str]:
     for kind in ("channel", "video", "clip"):
         by_reason: dict[str, list[str]] = {}
         for one in (one for one in rows if one.kind == kind):
-            by_reason.setdefault(one.reason, []).append(f"`{one.id}`")
+            by_reason.setdefault(one.reason, []).append(in_code(one.id))
         for reason, names in by_reason.items():
             what = f"the {kind}" if len(names) == 1 else f"{len(names):,} {kind}s:"
             more = f" and {len(names) - _LISTED:,} more (manifests/tombstones.parquet)" if len(names) > _LISTED else ""
-            lines.append(f"Removed {what} {', '.join(names[:_LISTED])}{more}. Reason: {reason}.")
+            lines.append(f"Removed {what} {', '.join(names[:_LISTED])}{more}. Reason: {literal(reason)}.")
     return lines
-
-
-def find_doomed(store: Store, tombstones: Tombstones) -> list[Doomed]:
-    """The units of which something must go, by name, from the parts alone."""
-    shared = _shared(store)
-    found = []
-    for path in store.parts("videos"):
-        one = _doomed(store, path.stem, read_part(path).to_pylist()[0], tombstones, shared)
-        if one is not None:
-            found.append(one)
-    return found
-
-
-def shared_links(links: Mapping[str, Sequence[Sequence[str]]]) -> frozenset[str]:
-    """Links that stand for several videos, such as a page: they tell no video from another.
-
-    Args:
-        links: link that was looked up -> [[video_id, url], ...], as the plan has it.
-    """
-    return frozenset(url for videos in links.values() for url, n in Counter(url for _, url in videos).items() if n > 1)
 
 
 def prune_splits(store: Store, clip_ids: Collection[str]) -> tuple[str, ...]:
@@ -171,19 +141,30 @@ def unwanted_in_cache(store: Store, tombstones: Tombstones, doomed: Collection[D
     videos = {one.id for one in under_way if one.kind == "video"} | {one.unit for one in doomed if one.whole}
     shown = {one.video_id for one in under_way if one.kind == "clip" and one.video_id and one.reason != BY_REVIEW}
     clips = {one.id for one in under_way if one.kind == "clip"} | {c for one in doomed for c in one.clip_ids}
-    return Unwanted(frozenset(videos | shown), frozenset(videos), frozenset(clips))
+    return Unwanted(_links_of(store, tombstones, videos | shown), frozenset(videos), frozenset(clips))
+
+
+def _links_of(store: Store, tombstones: Tombstones, video_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """By video id, every link that this data set had for it: a cache may be shared with others."""
+    found: dict[str, set[str]] = {video_id: set() for video_id in video_ids}
+    for video in store.plan().get("videos", ()):
+        found.get(video["video_id"], set()).add(video["url"])
+    for one in tombstones.rows:
+        if one.url:
+            found.get(one.id if one.kind == "video" else str(one.video_id), set()).add(one.url)
+    for video_id, links in found.items():
+        part = store.part("videos", video_id)
+        if part.exists():
+            links.update(read_part(part, ["url"])["url"].to_pylist())
+    return {video_id: frozenset(links) for video_id, links in found.items()}
 
 
 def _clear_half_written(store: Store) -> None:
     """What a killed removal was writing; `Store.recover` looks after the folders that builds write to."""
-    tables = (store.part("tombstones", "x"), store.originals("x"), faces_as_built(store, "x"))
+    tables = (store.part("tombstones", "x"), *side_tables(store, "x"))
     for folder in (store.out / "splits", *(table.parent for table in tables)):
         for leftover in folder.glob(".*.partial"):
             leftover.unlink()
-
-
-def _shared(store: Store) -> frozenset[str]:
-    return shared_links(store.plan().get("links", {}))
 
 
 def _unsettled(store: Store, tombstones: Tombstones) -> list[Tombstone]:
@@ -191,38 +172,8 @@ def _unsettled(store: Store, tombstones: Tombstones) -> list[Tombstone]:
     return [one for one in tombstones.rows if numbers(one.version) > now]
 
 
-def _also(store: Store, why: Tombstone, one: Doomed) -> Tombstone:
+def _also(store: Store, why: Tombstone, one: Doomed, links: TellingLinks) -> Tombstone:
     """The tombstone of a video that is another one's file, link or channel mate: it is then known without asking."""
     version = why.version if numbers(why.version) > numbers(version_of(store)) else next_version(version_of(store))
-    url = None if one.url in _shared(store) else one.url
-    return Tombstone("video", one.unit, datetime.now(UTC), why.reason, version, url=url, sha256=one.sha256)
-
-
-def _doomed(
-    store: Store, unit: str, row: Mapping[str, Any], tombstones: Tombstones, shared: Collection[str]
-) -> Doomed | None:
-    part = store.part("clips", unit)
-    clips = read_part(part, _CLIP_COLUMNS).to_pylist() if part.exists() else []
-    url = None if row["url"] in shared else row["url"]
-    whole = tombstones.of_video(unit, url, row["sha256"], row["channel"])
-    if whole is None:
-        clips = [clip for clip in clips if _must_go(clip, unit, url, row["sha256"], tombstones)]
-    elif row["status"] == "removed" and part.exists() and not clips and not (store.out / "clips" / unit).exists():
-        return None  # done before
-    if whole is None and not clips:
-        return None
-    ids = {clip["clip_id"] for clip in clips}
-    n_outside = 0
-    if ids:
-        frames = read_part(store.part("frames", unit), ["clip_id", "path"]).to_pylist()
-        n_outside = sum(frame["clip_id"] in ids and Path(frame["path"]).is_absolute() for frame in frames)
-    n_frames = sum(clip["n_sampled"] for clip in clips)
-    return Doomed(unit, row["url"], row["sha256"], whole, tuple(sorted(ids)), n_frames, n_outside)
-
-
-def _must_go(clip: Mapping[str, Any], unit: str, url: str | None, sha256: str | None, tombstones: Tombstones) -> bool:
-    """Whether a clip must go though its unit stays: it was removed, or its video was, which is not the unit."""
-    if clip["video_id"] != unit and tombstones.of_video(clip["video_id"]) is not None:
-        return True
-    span = None if clip["start_frame"] is None else (clip["start_frame"], clip["end_frame"])
-    return tombstones.is_gone(clip["clip_id"], span, tombstones.spans(clip["video_id"], url, sha256))
+    now, url = datetime.now(UTC), links.of(one.url)
+    return Tombstone("video", one.unit, now, why.reason, version, url=url, sha256=one.sha256)

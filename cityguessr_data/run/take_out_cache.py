@@ -1,24 +1,27 @@
 """Deletes what the caches hold of removed videos and clips: sources, partial downloads, kept clips.
 
-Only files that a build downloaded or made, by its own notes: a local file of the user's is never one of them.
+Only files that a build downloaded or made, by its own notes: a local file of the user's is never one of them, nor is
+the source of another data set in a shared cache, whose note there names another link.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .store import Store
+from .tombstones import same_link
 
 
 @dataclass(frozen=True)
 class Unwanted:
     """Of what the caches may keep nothing."""
 
-    sources: frozenset[str]
-    """Ids of videos: their sources, whole or half downloaded."""
+    sources: Mapping[str, Collection[str]]
+    """Ids of videos, each with every link that this data set had for it: their sources, whole or half downloaded."""
     videos: frozenset[str]
     """Ids of videos: the kept files of all their clips."""
     clips: frozenset[str]
@@ -38,11 +41,12 @@ class ClearedCache:
 def cached_files(store: Store, unwanted: Unwanted) -> list[Path]:
     """The files in the caches noted in OUT that must go."""
     cached = store.plan().get("cached", {})
-    fetched = unwanted.sources.intersection(cached.get("fetched", ()))
+    fetched = unwanted.sources.keys() & set(cached.get("fetched", ()))
     known = set(cached.get("videos", ()))
     found: set[Path] = set()
     for folder in map(Path, cached.get("folders", ())):
-        found.update(path for path in _files(folder / "sources") if _stem(path) in fetched)
+        own = {video_id for video_id in fetched if _is_own(folder, video_id, unwanted.sources[video_id])}
+        found.update(path for path in _files(folder / "sources") if _stem(path) in own)
         for video_id in fetched:
             found.update(_files(folder / "partial" / video_id, "**/*"))
         for path in (folder / "clips").glob("*"):
@@ -67,6 +71,15 @@ def clear_caches(store: Store, unwanted: Unwanted) -> ClearedCache:
             if partial.is_dir() and not partial.is_symlink() and not any(p.is_file() for p in partial.rglob("*")):
                 shutil.rmtree(partial)
     return ClearedCache(len(doomed), n_bytes)
+
+
+def _is_own(folder: Path, video_id: str, links: Collection[str]) -> bool:
+    """Whether the source in a cache is the video of these links: it has no note, or one that names such a link."""
+    try:
+        noted = str(json.loads((folder / "sources" / f"{video_id}.json").read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # half deleted or half written, and nobody can use it
+    return not links or same_link(noted) in {same_link(link) for link in links}
 
 
 def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:

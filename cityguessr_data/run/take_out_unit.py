@@ -18,25 +18,34 @@ import pyarrow.parquet as pq
 
 from ..core.atomic import sync_file, sync_folder, write_table
 from ..core.errors import disk_full_stops
-from ..core.schemas import VIDEOS
+from ..core.schemas import FINGERPRINT_KEY, VIDEOS
+from .linked_frames import delete_linked
 from .parts import Parts
 from .store import Store, read_part
 
 ALL_CLIPS = "all its clips were removed"
 
 
-def remove_unit(store: Store, unit: str, url: str, reason: str) -> None:
+def remove_unit(store: Store, unit: str, url: str, reason: str, mark: str | None = None) -> None:
     """Leave of a unit its row in the videos table, which says that it was removed: no title, no channel, no digest.
 
+    Args:
+        mark: the fingerprint of what was asked for now; None: that of the clips which are there.
     Raises:
         DiskFullError: no space left; nothing has changed, or the next run finishes the commit.
     """
-    for table in (store.originals(unit), faces_as_built(store, unit)):
+    for table in side_tables(store, unit):
         table.unlink(missing_ok=True)
+    frames = store.part("frames", unit)
+    if frames.exists():
+        delete_linked(store, unit, read_part(frames, ["path"])["path"].to_pylist())
     part = store.part("clips", unit)
     staging = store.new_staging(unit)
+    marks = _marks(part) if part.exists() else {}
+    if mark is not None:
+        marks = {FINGERPRINT_KEY: mark.encode()}
     with disk_full_stops(str(store.out)):
-        Parts(staging, _marks(part) if part.exists() else {}).close([], removed_row(unit, url, reason))
+        Parts(staging, marks).close([], removed_row(unit, url, reason))
         sync_folder(staging)
         store.commit(unit, staging)
 
@@ -53,7 +62,7 @@ def remove_clips(store: Store, unit: str, url: str, clip_ids: Collection[str]) -
     if not kept["clips"].num_rows:
         remove_unit(store, unit, url, ALL_CLIPS)
         return
-    for path in (store.originals(unit), faces_as_built(store, unit)):
+    for path in side_tables(store, unit):
         if path.exists() and (less := drop_rows(read_part(path), clip_ids)) is not None:
             write_table(path, less)
     videos = read_part(store.part("videos", unit))
@@ -70,6 +79,8 @@ def remove_clips(store: Store, unit: str, url: str, clip_ids: Collection[str]) -
             sync_file(folder / f"{name}.parquet")
         sync_folder(folder)
         sync_folder(staging)
+        stays = kept["frames"]["path"].to_pylist()
+        delete_linked(store, unit, set(tables["frames"]["path"].to_pylist()) - set(stays), stays)
         store.commit(unit, staging)
 
 
@@ -90,25 +101,39 @@ def _without(table: pa.Table, clip_ids: Collection[str]) -> pa.Table:
     return table if less is None else less
 
 
-def faces_as_built(store: Store, unit: str) -> Path:
-    """Where review/faces.py keeps the boxes of a unit as they were before a review."""
-    return store.work / "review" / "faces" / f"{unit}.parquet"
+def side_tables(store: Store, unit: str) -> tuple[Path, ...]:
+    """Where else rows of clips are kept: places of imported frames, and boxes and places before a review."""
+    before_review = (store.work / "review" / what / f"{unit}.parquet" for what in ("faces", "places"))
+    return store.originals(unit), *before_review
 
 
 def _link_frames(store: Store, unit: str, frames: pa.Table, staging: Path) -> None:
     """Give the files under OUT that `frames` names a second name under `staging`; a copy where links cannot be made.
 
-    A file that is gone was gone before: taking out another clip is no reason to stop.
+    A file that is gone was gone before: taking out another clip is no reason to stop. The folder of a clip that lies
+    behind a symbolic link stays behind one: a copy would leave pictures there that no later removal finds.
     """
     own = f"clips/{unit}/"
     (staging / "clips").mkdir(parents=True)
-    folders = set()
+    folders, linked = set(), set()
+    place = (store.out / "clips").resolve() / unit
     for told in frames["path"].to_pylist():
         source = store.out / told
         if not told.startswith(own) or ".." in PurePosixPath(told).parts or not source.is_file():
             continue
         target = staging / "clips" / told.removeprefix(own)
+        if target.parent in linked:
+            continue
         if target.parent not in folders:
+            if (
+                target.parent.parent == staging / "clips"
+                and (real := source.parent.resolve()) != place / target.parent.name
+            ):
+                target.parent.symlink_to(
+                    os.path.relpath(real, place) if real.is_relative_to(store.out.resolve()) else real
+                )
+                linked.add(target.parent)
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             folders.add(target.parent)
         try:

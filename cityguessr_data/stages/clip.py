@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError, MediaError
-from ..core.spans import plan_clips, sample_offsets
+from ..core.spans import Span, plan_clips, sample_offsets
 from ..core.threads import worker_threads
 from ..core.types import Clip, LocalVideo, SampledFrame, SourceRow
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
@@ -70,9 +70,10 @@ def plan_video(
     return clips, tail_frames
 
 
-def without(clips: Sequence[Clip], removed: Sequence[tuple[int, int]]) -> list[Clip]:
-    """The clips that hold no frame of the removed spans; they keep their numbers."""
-    return [clip for clip in clips if all(end <= clip.start_frame or clip.end_frame <= start for start, end in removed)]
+def without(clips: Sequence[Clip], removed: Sequence[Span]) -> list[Clip]:
+    """The clips, with their times, that share nothing with the removed spans; they keep their numbers."""
+    spans = [Span(clip.start_frame, clip.end_frame, clip.start_s, clip.end_s) for clip in clips]
+    return [clip for clip, span in zip(clips, spans, strict=True) if not any(span.meets(one) for one in removed)]
 
 
 def timed(clip: Clip, index: VideoIndex) -> Clip:

@@ -1,6 +1,7 @@
 """Looks for candidates city by city, the one with the fewest clips first, and writes them as a sources table.
 
-Nothing is downloaded. Whatever ends the search early, what was found by then is written.
+Nothing is downloaded. Whatever ends the search early, what was found by then is written; where nothing was found, a
+table that is there stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from .config import SuggestConfig
 from .known import Known
 from .table import Candidate, write_candidates
 
-QUERIES = ("{city} {country} walking tour", "{city} {country} driving tour")
+QUERIES = ("{} walking tour", "{} driving tour")
+"""Of a city and its country."""
 Listener = Callable[[str], None]
 """Gets a line to show after each city."""
 
@@ -29,7 +31,7 @@ Listener = Callable[[str], None]
 class CityResult:
     """What came of one city."""
 
-    city: str
+    city: City
     n_clips: int
     """That it has now."""
     n_wanted: int
@@ -71,9 +73,9 @@ class _Work:
     rows: list[Candidate] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
-    new: Counter[str] = field(default_factory=Counter)
+    new: Counter[Place] = field(default_factory=Counter)
     """City -> new candidates."""
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Place] = field(default_factory=dict)
     """Video id -> the city whose search found it first."""
 
 
@@ -85,7 +87,7 @@ def suggest(
     Raises:
         InputError: a city that nobody knows, no such data set or search; nothing was asked or written.
         DiskFullError: no space left for the table.
-        KeyboardInterrupt: what was found by then is written.
+        KeyboardInterrupt: what was found by then is written; it says whether that is anything.
     """
     store = Store(config.data) if config.data else None
     cities = read_cities(store, config.cities, config.taxonomy)
@@ -97,24 +99,34 @@ def suggest(
     work, stopped = _Work(), None
     try:
         for city, n in todo:
-            _fill(city.place, n, config, searcher, known, work)
-            listener(f"{city.place.city}: {work.new[city.place.city]} of {n}")
+            _fill(city, n, config, searcher, known, work)
+            listener(f"{city.name}: {work.new[city.place]} of {n}")
     except StopError as exc:
         stopped = exc
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_interrupted(config, work)) from None
     finally:
-        if work.rows or stopped is None:
+        if work.rows:
             write_candidates(config.table, work.rows)
     return _result(config, cities, todo, work, stopped)
 
 
-def _fill(place: Place, n: int, config: SuggestConfig, searcher: Searcher, known: Known, work: _Work) -> None:
+def _interrupted(config: SuggestConfig, work: _Work) -> str:
+    """What Ctrl-C leaves, for the person who pressed it."""
+    if work.rows:
+        return f"{config.table} has what was found by then; --replace begins anew"
+    return f"Nothing was found by then{f': {config.table} is as it was' if config.table.exists() else ''}"
+
+
+def _fill(city: City, n: int, config: SuggestConfig, searcher: Searcher, known: Known, work: _Work) -> None:
     """Add `n` new candidates of one city, or as many as there are, and those met on the way that are known."""
-    for video in _found(place, n, searcher, work):
-        first = work.seen.setdefault(video.video_id, place.city)
-        if first != place.city:
+    place = city.place
+    for video in _found(city, n, searcher, work):
+        first = work.seen.setdefault(video.video_id, place)
+        if first != place:
             work.left_out["found for another city too"] += 1
             continue
-        if work.new[place.city] >= n:
+        if work.new[place] >= n:
             work.left_out["more than was asked for"] += 1
             continue
         why = _unfit(video, config)
@@ -126,13 +138,13 @@ def _fill(place: Place, n: int, config: SuggestConfig, searcher: Searcher, known
             work.left_out[why] += 1
             continue
         work.rows.append(Candidate(video, place, mark))
-        work.new[place.city] += mark in ("", "channel")
+        work.new[place] += mark in ("", "channel")
 
 
-def _found(place: Place, n: int, searcher: Searcher, work: _Work) -> Iterator[FoundVideo]:
+def _found(city: City, n: int, searcher: Searcher, work: _Work) -> Iterator[FoundVideo]:
     """What the city's searches find, each video once: the first of each query, then the second of each ..."""
     lists = []
-    for query in queries(place):
+    for query in queries(city):
         try:
             lists.append(list(searcher.search(query, min(MOST_RESULTS, 20 * (1 + n // 4)))))
         except VideoError as exc:
@@ -146,11 +158,14 @@ def _found(place: Place, n: int, searcher: Searcher, work: _Work) -> Iterator[Fo
                 yield found[rank]
 
 
-def queries(place: Place) -> tuple[str, ...]:
-    """What is searched for; a city of its country's name is named once."""
-    city, country = (name.replace("_", " ") for name in (place.city, place.country))
-    words = {"city": city, "country": "" if country.casefold() == city.casefold() else country}
-    return tuple(" ".join(query.format(**words).split()) for query in QUERIES)
+def queries(city: City) -> tuple[str, ...]:
+    """What is searched for; a city of its country's name is named once, and one of many by what tells it from them."""
+    place = city.place
+    above = [name for name in city.told_by if name not in (place.country, place.continent)]
+    names: dict[str, str] = {}
+    for name in (place.city, *above, place.country):
+        names.setdefault(name.casefold(), name.replace("_", " "))
+    return tuple(" ".join(query.format(" ".join(names.values())).split()) for query in QUERIES)
 
 
 def _unfit(video: FoundVideo, config: SuggestConfig) -> str | None:
@@ -189,9 +204,9 @@ def _result(
     config: SuggestConfig, cities: Cities, todo: list[tuple[City, int]], work: _Work, stopped: StopError | None
 ) -> SuggestResult:
     now = [float(city.n_clips) for city in cities.all]
-    then = [city.n_clips + work.new[city.place.city] * cities.clips_per_video for city in cities.all]
+    then = [city.n_clips + work.new[city.place] * cities.clips_per_video for city in cities.all]
     return SuggestResult(
-        cities=tuple(CityResult(c.place.city, c.n_clips, n, work.new[c.place.city]) for c, n in todo),
+        cities=tuple(CityResult(c, c.n_clips, n, work.new[c.place]) for c, n in todo),
         known=Counter(one.known for one in work.rows if one.known),
         left_out=work.left_out,
         failed=tuple(work.failed),

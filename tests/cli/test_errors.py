@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,3 +215,26 @@ def test_the_hint_of_a_fault_says_how_to_type_debug(capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     assert "run `cgtool --debug stats ...` and report it" in json.loads(said.out)["hint"]
     assert said.err.count("\n") == 1 and "\x1b" not in said.err and "`cgtool --debug stats ...`" in said.err
+
+
+def test_the_hint_names_a_command_that_is_there() -> None:
+    import importlib
+    import pkgutil
+
+    import typer
+
+    import cgtool.commands
+    from cgtool.app import app
+    from cgtool.console import _debug_line
+
+    def names(group: Any, words: str = "") -> set[str]:
+        inner = getattr(group, "commands", {})
+        return {f"{words}{name}" for name in inner}.union(*(names(one, f"{words}{n} ") for n, one in inner.items()))
+
+    there = names(typer.main.get_command(app))
+    told = set()
+    for module in pkgutil.iter_modules(cgtool.commands.__path__):
+        loaded = importlib.import_module(f"cgtool.commands.{module.name}")
+        made = [f for f in vars(loaded).values() if getattr(getattr(f, "__code__", None), "co_name", "") == "run"]
+        told |= {_debug_line(f).removeprefix("cgtool --debug ").removesuffix(" ...") for f in made}
+    assert told and told <= there

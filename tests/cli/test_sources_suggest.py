@@ -13,6 +13,7 @@ import pytest
 
 from tests.support_search import BASE, KEY, SEARCHING, SearchServer
 
+TOKYO = {"city": "Tokyo", "state": "Tokyo", "country": "Japan", "continent": "Asia"}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -60,8 +61,24 @@ def test_json_and_a_robot_check(server: SearchServer, tmp_path: Path) -> None:
     value = json.loads(done.stdout)
     assert done.returncode == value["exit_code"] == 3
     assert value["rows"] == 1 and "not a bot" in value["stopped"]
-    assert value["cities"] == [{"city": "Tokyo", "clips": 0, "wanted": 20, "new": 1}]
+    assert value["cities"] == [{**TOKYO, "clips": 0, "wanted": 20, "new": 1}]
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 2
+
+
+def test_a_search_without_a_result_leaves_the_table_and_says_so(server: SearchServer, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    server.finds("Tokyo Japan walking tour", [])
+    done = run(server, "--city", "Tokyo", "--out", table)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0 and f"nothing was found: {table} was not written".replace(" ", "") in said.replace(
+        " ", ""
+    )
+    assert not table.exists() and "build-dataset" not in said
+    table.write_text("url,city\nhttps://a.example.com/mine.mp4,Tokyo\n")
+    done = run(server, "--city", "Tokyo", "--out", table, "--replace")
+    assert "is as it was" in " ".join(done.stdout.split()) and "mine.mp4" in table.read_text()
+    value = json.loads(run(server, "--city", "Tokyo", "--out", table, "--replace", "--json").stdout)
+    assert (value["rows"], value["written"]) == (0, False)
 
 
 def test_a_build_takes_the_table(server: SearchServer, tmp_path: Path) -> None:

@@ -143,6 +143,15 @@ def test_the_template_is_a_good_table() -> None:
     assert [row.place.city_label for row in rows][-1] is None
 
 
+def test_a_page_of_several_videos_is_told_apart_by_their_ids(read: Read) -> None:
+    """Contract 3: a row is keyed by (video, start_s, end_s), whatever links to the video."""
+    page = "https://a.example.com/many"
+    rows = read(f"url,city,video_id,start_s,end_s\n{page},Tokyo,v,0,9\n{page},Lima,w,0,9\n{page},Tokyo,v,9,\n")
+    assert [(row.video_id, row.start_s, row.place.city) for row in rows] == [
+        ("v", 0, "Tokyo"), ("w", 0, "Lima"), ("v", 9, "Tokyo"),
+    ]  # fmt: skip
+
+
 def test_spans_that_touch_do_not_overlap(read: Read) -> None:
     assert len(read(f"url,city,start_s,end_s\n{A},Tokyo,10,20\n{A},Lima,,10\n{A},Tokyo,20,\n")) == 3
 
@@ -197,7 +206,8 @@ def test_each_fault_with_its_line(faults: Faults, cells: str, message: str) -> N
         (f"{A},Tokyo,,5,9\n{A},Lima,,8.9,12", 3, "the same video and seconds as line 2"),
         (f"{A},Tokyo,v,5,9\n{B},Lima,v,20,30", 3, "video_id v is another video's (another url) on line 2"),
         (f"{A},Tokyo,v,5,9\n{A},Lima,,20,30", 3, "video_id is empty here and v for the same url on line 2"),
-        (f"{A},Tokyo,v,5,9\n{A},Lima,w,20,30", 3, "video_id is w here and v for the same url on line 2"),
+        (f"{A},Tokyo,,5,9\n{A},Lima,w,20,30", 3, "video_id is w here and empty for the same url on line 2"),
+        (f"{A},Tokyo,v,5,9\n{A},Lima,w,5,9\n{A},Lima,w,8,10", 4, "the same video and seconds as line 3"),
     ],
 )
 def test_faults_between_rows(faults: Faults, rows: str, line: int, message: str) -> None:

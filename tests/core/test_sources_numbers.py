@@ -31,6 +31,17 @@ def test_two_videos_may_have_the_same_numbers(tmp_path: Path) -> None:
     assert len(read(tmp_path, f"{A},Tokyo,0,5,1,", f"{B},Tokyo,0,5,1,")) == 2
 
 
+def test_two_videos_of_one_page_may_have_the_same_numbers(tmp_path: Path) -> None:
+    page, table = "https://a.example.com/many", tmp_path / "page.csv"
+    lines = [f"{page},Tokyo,v,0,5,0", f"{page},Tokyo,w,0,5,0", f"{page},Tokyo,w,5,9,1"]
+    table.write_text("url,city,video_id,start_s,end_s,clip_index\n" + "\n".join(lines) + "\n")
+    assert [(row.video_id, row.clip_index) for row in read_sources(table, WORLD)] == [("v", 0), ("w", 0), ("w", 1)]
+    table.write_text(table.read_text().replace("5,9,1", "5,9,0"))
+    with pytest.raises(TableError) as caught:
+        read_sources(table, WORLD)
+    assert caught.value.faults == ((4, "clip_index 0 stands on line 3 too, of the same video"),)
+
+
 @pytest.mark.parametrize(
     ("lines", "line", "message"),
     [

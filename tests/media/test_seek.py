@@ -46,11 +46,24 @@ def test_it_is_the_picture_that_a_pass_over_the_film_gives(films: dict[str, Path
     assert np.array_equal(seek.frame_at(films["turned"], 137, index), passed)
 
 
+@pytest.mark.parametrize("name", ["plain", "stream.ts", "matroska.mkv", "late.mp4"])
 def test_the_film_is_sought_and_not_decoded_from_its_start(
-    films: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    films: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seek, "decode", lambda *_args: pytest.fail("decoded in one pass"))
-    assert read_number(seek.frame_at(films["plain"], 200, index_video(films["plain"]))) == 200
+    for number in (99, 200, 239):
+        assert read_number(seek.frame_at(films[name], number, index_video(films[name]))) == number
+
+
+def test_where_packets_have_no_time_of_showing_the_frame_is_the_right_one(
+    films: dict[str, Path], tmp_path: Path
+) -> None:
+    avi = tmp_path / "bframes.avi"  # an AVI has one time a packet, that of decoding
+    ffmpeg("-i", films["plain"], "-c:v", "libx264", "-bf", 3, "-g", 50, avi)
+    index = index_video(avi)
+    for number in (0, 3, 6, 49, 50, 51, 120):
+        (passed,) = [frame.rgb for frame in decode(avi, {number}, number + 1, index)]
+        assert np.array_equal(seek.frame_at(avi, number, index), passed)
 
 
 def test_without_times_it_is_found_in_one_pass(films: dict[str, Path], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.publish import destination as module
 from cityguessr_data.publish.export import ExportConfig, export
 from cityguessr_data.publish.frames import FramesError
-from tests.support_export import Heard, decide, reviewed, run_export, state_of, write_split
+from tests.support_export import Heard, apply, decide, reviewed, run_export, state_of, write_split
 
 FORMATS = ("webdataset", "huggingface", "croissant", "links")
 
@@ -134,7 +134,7 @@ def test_a_full_disk_stops_it_resumably(out: Path, tmp_path: Path, to: str, monk
     with pytest.raises(DiskFullError) as stopped:
         export(parted(out, to, tmp_path / "x"), Heard())
     assert stopped.value.exit_code == 3
-    assert not [name for name in state_of(tmp_path / "x") if ".export/" not in name], "nothing half-written"
+    assert not (tmp_path / "x").exists(), "nothing half-written, and no empty folder"
     monkeypatch.setattr(module, "sync_file", sync_file)
     assert not export(parted(out, to, tmp_path / "x"), Heard()).was_done
     assert export(parted(out, to, tmp_path / "x"), Heard()).was_done
@@ -156,7 +156,8 @@ def test_a_beginning_with_other_options_or_data_is_not_gone_on_with(
             export(other, Heard())
     changed = tmp_path / "other"
     shutil.copytree(out, changed)
-    decide(changed, "walk_00001", "mark", value="indoor")
+    decide(changed, "walk_00001", "draw", position=0, box=(1.0, 2.0, 9.0, 12.0))
+    apply(changed)
     with pytest.raises(InputError, match="the beginning of another export"):
         export(parted(changed, "webdataset", tmp_path / "x", allow_unreviewed=True), Heard())
 
@@ -230,7 +231,7 @@ def test_frames_that_changed_end_the_export_and_it_is_never_one_with_holes(out: 
         with pytest.raises(FramesError, match="not those that the tables name") as refused:
             run_export(hurt, to, tmp_path / to)
         assert [fault.partition(":")[0] for fault in refused.value.faults] == [f"clips/{path}" for path in bad]
-        assert not [name for name in state_of(tmp_path / to) if ".export/" not in name]
+        assert not (tmp_path / to).exists()
     for path in bad:
         shutil.copy(out / "clips" / path, hurt / "clips" / path)
     assert not run_export(hurt, "webdataset", tmp_path / "webdataset").was_done

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.core.errors import InputError
@@ -17,7 +19,7 @@ def test_a_finished_review_goes_out(tmp_path: Path) -> None:
     assert (result.counts["city_classes"], result.counts["continent_classes"]) == (3, 2)
     note = json.loads((tmp_path / "x" / "export.json").read_text())
     assert note["review"] == {
-        "finished": True, "clips": 5, "clips_finished": 5, "clips_waiting": 0, "sources_not_applied": 0,
+        "finished": True, "clips": 5, "clips_finished": 5, "clips_waiting": 0,
     }  # fmt: skip
     assert (note["name"], note["version"], note["format"]) == ("small streets", "1.2.0", "webdataset")
 
@@ -34,14 +36,47 @@ def test_a_clip_that_waits_for_a_person_is_refused_by_name_and_nothing_is_writte
     assert (told["finished"], told["clips_waiting"]) == (False, 1)
 
 
+def test_decisions_about_earlier_results_are_named_as_the_reason(tmp_path: Path) -> None:
+    """Somebody drew a face; then the video was built anew: what was drawn is nowhere now."""
+    out = write_set(tmp_path / "out")
+    decide(out, "walk_00001", "draw", position=0, box=(1.0, 2.0, 9.0, 12.0))
+    apply(out)
+    part = out / "parts" / "clips" / "walk.parquet"
+    table = pq.read_table(part)
+    at = table.column_names.index("fingerprint")
+    anew = pa.array(["another result"] * table.num_rows)
+    pq.write_table(table.set_column(at, table.schema.field(at), anew), part)
+    said = r"\(1 decision is about an earlier result of its clip and counts no more\)"
+    with pytest.raises(InputError, match=said) as refused:
+        run_export(out, "webdataset", tmp_path / "x")
+    assert "wait for a person" in refused.value.message and "walk_00001" in refused.value.message
+
+
 def test_decisions_that_wait_to_be_carried_out_are_refused(tmp_path: Path) -> None:
     out = write_set(tmp_path / "out")
     decide(out, "walk_00000", "accept", position=1)
-    with pytest.raises(InputError, match="not carried out") as refused:
-        run_export(out, "webdataset", tmp_path / "x")
-    assert f"cgtool review {out} --apply" in refused.value.hint
+    for allow in (False, True):
+        with pytest.raises(InputError, match="not carried out") as refused:
+            run_export(out, "webdataset", tmp_path / "x", allow_unreviewed=allow)
+        assert f"cgtool review {out} --apply" in refused.value.hint
+        assert "--allow-unreviewed" not in refused.value.hint
     apply(out)
     assert run_export(out, "webdataset", tmp_path / "x").counts["clips"] == 5
+
+
+def test_a_face_that_a_reviewer_drew_is_not_let_through_unblurred(tmp_path: Path) -> None:
+    """The flag is for a review that is not finished: nobody has said of those clips that something is wrong."""
+    out = write_set(tmp_path / "out")
+    decide(out, "walk_00001", "draw", position=0, box=(1.0, 2.0, 9.0, 12.0))
+    with pytest.raises(InputError, match=r"1 clip .* wait for a person") as refused:
+        run_export(out, "webdataset", tmp_path / "x")
+    assert "--allow-unreviewed once `cgtool review" in refused.value.hint and "--apply" in refused.value.hint
+    for to in ("webdataset", "huggingface", "croissant", "links"):
+        with pytest.raises(InputError, match="not carried out"):
+            run_export(out, to, tmp_path / "x", allow_unreviewed=True)
+    assert not (tmp_path / "x").exists()
+    apply(out)
+    assert run_export(out, "webdataset", tmp_path / "x", allow_unreviewed=True).faces.drawn == 1
 
 
 @pytest.mark.parametrize("allow", [False, True])

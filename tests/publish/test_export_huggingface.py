@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.publish import huggingface
+from cityguessr_data.publish.markup import yaml_text
 from tests.support_export import CLIPS, FRAMES, frames_of, reviewed, rows, run_export, write_set, write_split
 
 datasets = pytest.importorskip("datasets")
@@ -17,7 +20,7 @@ datasets = pytest.importorskip("datasets")
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = reviewed(tmp_path_factory.mktemp("set") / "out")
+    made = reviewed(tmp_path_factory.mktemp("set") / "out", extra={"walk": {'an/odd "колонка".': "x"}})
     write_split(
         made, "mine", {"walk_00000": "train", "walk_00001": "test", "home_00000": "train", "drive_00000": "train"}
     )
@@ -77,8 +80,9 @@ def test_the_other_tables_load_by_their_names(out: Path, exported: Path, load: A
         "home": "local:home.mp4",
     }
     assert "reason" not in videos[0]
+    assert [row['an/odd "колонка".'] for row in videos if row["video_id"] == "walk"] == ["x"]
     faces = load(exported, "faces")["train"].to_list()
-    assert faces == rows(out / "manifests" / "faces.parquet")
+    assert faces == [row for row in rows(out / "manifests" / "faces.parquet") if row["blurred"]] and len(faces) == 2
 
 
 def test_parts_of_a_split_are_those_of_the_hub(out: Path, tmp_path: Path, load: Any) -> None:
@@ -123,14 +127,16 @@ def test_the_card_says_what_it_is(exported: Path) -> None:
     assert [config["config_name"] for config in front["configs"]] == ["clips", "videos", "faces"]
     line = " ".join(text.split())
     for said in (
-        "Version 1.2.0. 5 clips (20 frames) of 3 source videos",
+        "Version 1.2.0. 5 clips (20 frames) of 3 source videos, from 3 cities, 3 states, 3 countries, 2 continents; "
+        "2 minutes of footage",
         "Write to Mia \\<mia@example.org\\> with the link of the video",
         "| a.example.com | 1 |", "| b.example.com | 1 |", "| files of the publisher | 1 |",
         "| CC-BY-4.0 | 1 |", "| mine | 1 |", "| not stated | 1 |",
         "| Cities | 3 | Tokyo (3) |", "| Continents | 2 | Asia (3) | Europe (2) |",
         "of 1 test clip, 100 % have their source video",
         "RetinaFace (mobilenet0.25; `net_0.25.onnx`, SHA-256 " + "ab" * 32,
-        "score 0.5 and over were blurred", "a Gaussian of 63 px with a sigma of 21 px",
+        "found with a score of 0.5 and over were blurred, unless a reviewer said that they are none",
+        "a Gaussian of 63 px with a sigma of 21 px",
         "The review is finished", "How many faces were missed was not measured",
         "No detector finds every face", "0.86 at 120 px", "It must not be used for",
         "The pictures belong to whoever filmed them",
@@ -148,7 +154,7 @@ def test_the_card_of_an_unreviewed_set_says_so_and_names_who_is_not_to_be_asked(
     out = write_set(tmp_path / "out")
     result = run_export(out, "huggingface", tmp_path / "x", allow_unreviewed=True)
     text = " ".join((tmp_path / "x" / "README.md").read_text().split()).replace("\u00a0", " ")
-    assert "**Exported without a finished review.** Nobody has looked at 1 of 5 clips (20.0 %)" in text
+    assert "**Exported without a finished review.** 0 of the 1 clip with a blurred face were looked at" in text
     assert "No contact was given" in text and any("--contact" in note for note in result.notes)
 
 
@@ -165,3 +171,41 @@ def test_names_from_outside_are_text_and_no_markup(tmp_path: Path, monkeypatch: 
     assert front["pretty_name"] == "small streets"
     (row,) = [line for line in text.splitlines() if "evil" in line]
     assert row == r"| CC \| \<script\>x\</script\> \[a\](http://evil.example) \`b\` \# head --- | 1 |"
+
+
+def _without(out: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    for part in (out / "parts" / table).iterdir():
+        pq.write_table(change(pq.read_table(part)), part)
+
+
+def test_a_table_without_a_row_is_neither_written_nor_named(
+    tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No detection at all; and, as of imported clips, no source video: `datasets` refuses to open an empty table."""
+    monkeypatch.setattr("cityguessr_data.publish.card.draw", lambda _stats: iter(()))
+    out = write_set(tmp_path / "out")
+    _without(out, "faces", lambda table: table.slice(0, 0))
+    run_export(out, "huggingface", tmp_path / "x")
+    front, text = card_of(tmp_path / "x")
+    assert [config["config_name"] for config in front["configs"]] == ["clips", "videos"]
+    assert '"videos")' in text and '"faces")' not in text
+    assert [path.name for path in (tmp_path / "x" / "tables").iterdir()] == ["videos.parquet"]
+    assert load(tmp_path / "x", "videos")["train"].num_rows == 3 and load(tmp_path / "x")["train"].num_rows == 5
+
+    def sourceless(table: pa.Table) -> pa.Table:
+        at = table.column_names.index("video_id")
+        return table.set_column(at, table.schema.field(at), pa.nulls(table.num_rows, pa.string()))
+
+    _without(out, "clips", sourceless)
+    run_export(out, "huggingface", tmp_path / "y")
+    front, text = card_of(tmp_path / "y")
+    assert [config["config_name"] for config in front["configs"]] == ["clips"] and not (tmp_path / "y/tables").exists()
+    assert load(tmp_path / "y")["train"].num_rows == 5
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "2024", "a: b", 'say "x" \\ y', "🚶 Łódź", "tab\there", "\x7f\x85\u2028\ufeff", "#", ""]
+)
+def test_any_name_is_a_string_of_yaml(name: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    assert yaml.safe_load(f"name: {yaml_text(name)}\nnext: 1\n") == {"name": name, "next": 1}

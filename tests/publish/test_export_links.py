@@ -64,7 +64,7 @@ def test_every_option_that_determines_a_result_comes_back(tmp_path: Path) -> Non
     """What dataset.json records of a build with other options is what a build from build.toml records."""
     from cityguessr_data.build_config import Models
     from cityguessr_data.build_record import recorded_config
-    from cityguessr_data.publish.links import build_toml
+    from cityguessr_data.publish.link_options import build_toml
 
     flags = {
         "clip_frames": "20-25", "samples": 5, "conf": 0.35, "nms": 0.25, "blur": "strict", "blur_kernel": 31,
@@ -94,8 +94,8 @@ def test_a_single_file_has_its_options_beside_it(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
     result = run_export(out, "links", folder / "streets.csv")
-    assert sorted(path.name for path in folder.iterdir()) == ["streets.csv", "streets.toml", "thesis.txt"]
-    assert list(result.files) == ["streets.csv", "streets.toml"] and not result.was_done
+    assert sorted(path.name for path in folder.iterdir()) == ["streets.csv", "streets.md", "streets.toml", "thesis.txt"]
+    assert list(result.files) == ["streets.csv", "streets.toml", "streets.md"] and not result.was_done
     before = state_of(folder)
     assert run_export(out, "links", folder / "streets.csv").was_done and state_of(folder) == before
     run_export(out, "links", tmp_path / "x")
@@ -121,4 +121,15 @@ def test_links_into_a_private_network_are_told(tmp_path: Path) -> None:
     out = reviewed(tmp_path / "out", extra={"walk": {"url": "http://192.168.1.4/walk.mp4"}})
     result = run_export(out, "links", tmp_path / "x")
     assert any("private network" in note for note in result.notes)
-    assert "--allow-private-hosts" in (tmp_path / "x" / "build.toml").read_text()
+    command = "cgtool build-dataset links.csv --config build.toml --out OUT --allow-private-hosts\n"
+    for name in ("build.toml", "README.md"):
+        assert command in (tmp_path / "x" / name).read_text()
+    assert result.private_links
+
+
+def test_links_that_everybody_can_follow_need_no_such_option(tmp_path: Path) -> None:
+    result = run_export(reviewed(tmp_path / "out"), "links", tmp_path / "x")
+    assert not result.private_links and not any("private network" in note for note in result.notes)
+    for name in ("build.toml", "README.md"):
+        text = (tmp_path / "x" / name).read_text()
+        assert "cgtool build-dataset links.csv --config build.toml --out OUT\n" in text and "private" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from tests.support_build import SHORT, cgtool, result_of, tree_digest, write_sources
 from tests.support_export import rows
-from tests.support_server import Server
+from tests.support_server import Server, video_page
 from tests.support_video import numbered_video
 
 NET = ("--allow-private-hosts", "--rate", "36000")
@@ -98,6 +99,23 @@ def test_ids_survive_where_clips_are_missing_from_the_table(built: Path, links: 
     assert len(kept) == 5 and told(tmp_path / "out") == kept
     frames = {path: digest for path, digest in tree_digest(built).items() if "generic_a_00001" not in path}
     assert tree_digest(tmp_path / "out") == frames
+
+
+def test_both_videos_of_a_page_come_back(server: Server, tmp_path: Path, detector_weights: Path) -> None:
+    """The table has one link for two videos: each row's video_id says which is meant."""
+    page = server.page("/many", video_page("a.mp4", "b.mp4"))
+    sources = write_sources(tmp_path / "sources.csv", [{"url": page, "city": "Tokyo"}])
+    done = cgtool("build-dataset", sources, "--out", tmp_path / "one", *SHORT, *NET)
+    assert done.returncode == 0, done.stderr
+    clips = told(tmp_path / "one")
+    n_of = Counter(row["video_id"] for row in clips)
+    assert sorted(n_of.values()) == [2, 5], "50 = 2 x 25 and 115 = 5 x 23 frames"
+    assert cgtool("export", tmp_path / "one", tmp_path / "links", "--to", "links").returncode == 0
+    with (tmp_path / "links" / "links.csv").open(newline="", encoding="utf-8") as f:
+        assert {(row["url"], row["video_id"]) for row in csv.DictReader(f)} == {(page, one) for one in n_of}
+    found = rebuild(tmp_path / "links", tmp_path / "two")
+    assert told(tmp_path / "two") == clips and tree_digest(tmp_path / "two") == tree_digest(tmp_path / "one")
+    assert found["rebuilt"] == {"n_named": 7, "changed": [], "missing": [], "sources": []}
 
 
 def test_what_changed_at_the_source_is_told(built: Path, links: Path, server: Server, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityguessr_data.publish.contents import ExportClip
+from cityguessr_data.publish.clip import ExportClip
 from cityguessr_data.publish.shards import plan_shards
 from tests.support_export import CLIPS, FRAMES, frames_of, reviewed, rows, run_export, state_of, write_split
 

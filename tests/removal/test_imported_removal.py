@@ -9,11 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.core.errors import InputError
+from cityguessr_data.importers import cityguessr68k, importing, msls
+from cityguessr_data.importers.result import ImportResult, Silent
+from cityguessr_data.media.download import Downloader
+from cityguessr_data.media.download_config import DownloadConfig
+from cityguessr_data.removal.refresh import refresh
 from cityguessr_data.removal.remove import remove
 from cityguessr_data.run.store import Store
-from cityguessr_data.run.take_out import enforce
+from cityguessr_data.run.take_out import enforce, is_unsettled
 from tests.support_imported import face_source, state_of, table, write_imported
-from tests.support_removal import write_by_hand
+from tests.support_imports import small_cityguessr, small_msls, write_clip
+from tests.support_removal import Quiet, write_by_hand
+
+UNITS = ("Tokyo_1", "Abu_Dhabi_7", "Tokyo_2")
+"""Of two, one and two clips."""
 
 
 @pytest.fixture
@@ -76,3 +85,61 @@ def test_caches_of_a_copied_data_set_are_told_and_left(tmp_path: Path) -> None:
     done = remove(copy, "video", "a")
     assert done.taken.cache.elsewhere == (tmp_path / "cache",) and done.taken.cache.files == 0
     assert state_of(tmp_path / "cache") == before
+
+
+def test_a_sequence_goes_alone_though_its_folder_is_that_of_its_city(tmp_path: Path) -> None:
+    source, out = small_msls(tmp_path / "src"), tmp_path / "out"
+    importing.import_survey(msls.survey(source), out, Silent(), workers=2)
+    all_clips = {row["clip_id"] for row in table(out, "clips")}
+    rows = {row["video_id"]: row["url"] for row in table(out, "videos")}
+    [unit, *others] = sorted(name for name in rows if name.startswith("buenosaires_b"))
+    assert rows[unit] == rows[others[0]]
+    expected = {clip_id for clip_id in all_clips if clip_id.startswith(f"{unit}_")}
+    assert set(remove(out, "video", unit, dry_run=True).taken.clip_ids) == expected
+    done = remove(out, "video", unit)
+    assert set(done.taken.clip_ids) == expected and [one.unit for one in done.taken.doomed] == [unit]
+    assert {row["clip_id"] for row in table(out, "clips")} == all_clips - expected
+    assert [(one.id, one.url) for one in done.tombstones] == [(unit, None)]
+    remove(out, "clip", f"{others[0]}_00000")
+    assert {row["url"] for row in table(out, "tombstones")} == {None} and not is_unsettled(Store(out))
+    asked = refresh(out, Downloader(DownloadConfig(tmp_path / "none")), Quiet())
+    assert set(asked.counts) == {"no-link"} and asked.n_videos == len(rows) - 2 and asked.exit_code == 0
+
+
+def imported(tmp_path: Path) -> ImportResult:
+    return importing.import_survey(cityguessr68k.survey(tmp_path / "src"), tmp_path / "out", Silent(), workers=2)
+
+
+def test_an_import_never_commits_what_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed before it looks after what it committed must leave nothing behind."""
+    source, out = small_cityguessr(tmp_path / "src"), tmp_path / "out"
+    imported(tmp_path)
+    held = {unit: [row["clip_id"] for row in table(out, "clips") if row["clip_id"].startswith(unit)] for unit in UNITS}
+    assert [len(held[unit]) for unit in UNITS] == [2, 1, 2]
+    one, only, whole = UNITS
+    for kind, wanted in (("clip", held[one][0]), ("clip", held[only][0]), ("video", whole)):
+        remove(out, kind, wanted)  # type: ignore[arg-type]
+    kept = {row["clip_id"] for row in table(out, "clips")}
+    for unit in UNITS:  # each has changed, so it is imported again
+        folder = next(source.glob(f"*/*/{held[unit][-1]}"))
+        (folder / "13.jpg").write_bytes((folder / "12.jpg").read_bytes())
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(importing, "enforce", killed)
+        with pytest.raises(KeyboardInterrupt):
+            imported(tmp_path)
+    store = Store(out)
+    there = {c for path in store.parts("clips") for c in pq.read_table(path)["clip_id"].to_pylist()}
+    assert there == kept and not is_unsettled(store)
+
+    write_clip(source / "train/Tokyo/Tokyo_1_00009")
+    imported(tmp_path)
+    assert {row["clip_id"] for row in table(out, "clips")} == kept | {"Tokyo_1_00009"}
+    again = imported(tmp_path)  # what was left out is not looked at again
+    assert (again.n_frames_read, again.n_units_done) == (0, 4)
+    told = {row["video_id"]: (row["status"], row["reason"]) for row in table(out, "videos")}
+    assert told[one] == ("done", None) and told[only] == ("removed", "all its clips were removed")
+    assert told[whole][0] == "removed" and told[whole][1].endswith(": on request")

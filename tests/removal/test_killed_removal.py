@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.pipeline import finish_removals
+from cityguessr_data.publish.ledger import note_export
 from cityguessr_data.removal.remove import remove
 from cityguessr_data.run.store import Store
+from cityguessr_data.run.take_out import is_unsettled
+from cityguessr_data.status import read_status
 from tests.support_removal import Killed, killed_at, write_by_hand
 
 EVERY = 1 if "CGTOOL_KILLS" in os.environ else 4
@@ -89,6 +92,51 @@ def test_every_kill_is_made_good(
         found = state(root)
         assert set(found) == set(wanted), f"killed before change {step}: {changes[step]}"
         assert found == wanted, f"killed before change {step}: {changes[step]}"
+
+
+def test_after_every_kill_the_exports_that_hold_it_are_told(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    store = Store(write_by_hand(template))
+    for name, held in (("with", ["a_00008"]), ("without", ["b_00007"])):
+        note_export(store, to="links", dest=tmp_path / name, version="0.1.0", clips=held, made_at="2026-01-02")
+    root = fresh(template, tmp_path / "undisturbed")
+    with killed_at(10**6) as changes:
+        again(root, ("clip", "a_00008"))
+    for step in range(2, len(changes), 2 * EVERY):
+        root = fresh(template, tmp_path / "killed")
+        with pytest.raises(Killed), killed_at(step):
+            again(root, ("clip", "a_00008"))
+        told = [
+            remove(root / "out", "clip", "a_00008").exports,
+            remove(root / "out", "clip", "a_00008").exports,
+            read_status(root / "out").outdated_exports,
+        ]
+        assert [[one.dest for one in exports] for exports in told] == [[str(tmp_path / "with")]] * 3, changes[step]
+    note_export(store, to="links", dest=tmp_path / "with", version="0.2.0", clips=["b_00007"], made_at="2026-01-03")
+    assert read_status(store.out).outdated_exports == ()
+
+
+@pytest.mark.parametrize("what", [("clip", "a_00008"), ("video", "a")])
+def test_what_came_back_is_seen_and_goes_again(tmp_path: Path, what: tuple[str, str]) -> None:
+    root = fresh(write_by_hand(tmp_path / "template").parent, tmp_path / "now")
+    again(root, what)
+    out, template = root / "out", tmp_path / "template" / "out"
+    store, wanted = Store(out), state(root)
+    assert not is_unsettled(store)
+    for name in ("videos", "frames", "faces", "clips"):
+        shutil.copy(template / "parts" / name / "a.parquet", store.part(name, "a"))
+    shutil.copytree(template / "clips" / "a", out / "clips" / "a", dirs_exist_ok=True)
+    assert is_unsettled(store)
+    would_go = remove(out, *what, dry_run=True).taken.clip_ids  # type: ignore[arg-type]
+    done = remove(out, *what)  # type: ignore[arg-type]
+    assert done.already is not None and "a_00008" in done.taken.clip_ids == would_go
+    assert not is_unsettled(store) and state(root) == wanted
+
+
+def test_without_tombstones_no_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = write_by_hand(tmp_path)
+    monkeypatch.setattr(Store, "parts", lambda store, table: [] if table == "tombstones" else pytest.fail(table))
+    assert not is_unsettled(Store(out))
 
 
 def test_a_real_kill(tmp_path: Path) -> None:

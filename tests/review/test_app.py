@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,32 +17,13 @@ from tests.support_review import (
     Client,
     colour_of,
     decisions,
+    made_anew,
     served,
     shown,
     write_reviewed,
 )
 
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_reviewed(tmp_path / "out")
-
-
-@pytest.fixture
-def ann(out: Path) -> Iterator[Client]:
-    with served(out) as link:
-        yield Client(link).enter()
-
-
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Client]]:
-    """For tests after which no decision is there."""
-    out = write_reviewed(tmp_path_factory.mktemp("untouched") / "out")
-    with served(out) as link:
-        yield out, Client(link).enter()
-    assert decisions(out) == []
 
 
 def seen(out: Path, clip_id: str) -> int:
@@ -82,7 +62,8 @@ def test_a_source_that_breaks_is_said_and_not_passed_off(out: Path, ann: Client)
     [
         "/frame/../../dataset.json/0.jpg", "/frame/..%2F..%2Fdataset.json/0.jpg", "/frame/%2e%2e/0.jpg",
         f"/frame/{SURE}/../{SURE}/0.jpg", f"/frame/{SURE}%00/0.jpg", f"/frame/{SURE}/6.jpg", f"/frame/{SURE}/-1.jpg",
-        f"/frame/{SURE}/99999999999999999999.jpg", f"/frame/{SURE}/2.jpg?width=99999", f"/frame/clips/{SURE}/2.jpg",
+        f"/frame/{SURE}/99999999999999999999.jpg", f"/frame/{SURE}/{'9' * 5000}.jpg",
+        f"/frame/{SURE}/2.jpg?width=99999", f"/frame/clips/{SURE}/2.jpg",
         "/clip/..%2F..%2Fetc%2Fpasswd", "/clip/../../etc/passwd", "/label/..", "/static/..%2Freview.js",
         "/static/../app.py", "/static/base.html.j2", "//etc/passwd", f"/clip/{SURE}/",
     ],
@@ -120,6 +101,51 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert "<img src=x" not in page and "&lt;img src=x onerror" in page and "{{7*7}}" in page
         ann.decide("x_00000", "drop", 0)
         assert "<img" not in ann.other_tab("b").decide("x_00000", "drop", 0).json["html"].split("stage")[0]
+
+
+def test_a_clip_that_was_made_anew_since_it_was_reviewed_comes_first_and_says_so(out: Path) -> None:
+    """It had no blurred face, so that without this nobody would ever look again."""
+    with served(out) as link:
+        Client(link).enter().decide(EMPTY, "draw", 0, 3, rect=[1, 2, 30, 40])
+    made_anew(out, EMPTY)
+    with served(out) as link:
+        ann = Client(link, tab="b" * 32).enter()
+        page = ann.post("/show")
+        assert shown(page) == EMPTY
+        assert "This clip was made anew since it was reviewed: look again." in page.json["html"]
+        assert "made anew since they were reviewed: 0 of 1 looked at" in page.json["html"]
+        assert "waits for a decision" in page.json["html"]
+        assert read_progress(Store(out)).unfinished == (SURE, BOTH, EMPTY)
+        assert "<b>1</b> of 4 finished" in page.json["html"]  # the one without decisions or a blurred face
+        assert shown(ann.decide(EMPTY, "accept", 1, 3)) == DOUBT
+        assert "<b>2</b> of 4 finished" in ann.get("/done").text
+        assert "made anew since it was reviewed" not in ann.get(f"/clip/{EMPTY}").text
+    with served(out) as link:
+        assert shown(Client(link, tab="c" * 32).enter().post("/show")) == DOUBT
+
+
+def test_a_tab_that_was_closed_frees_its_clip(ann: Client) -> None:
+    assert [shown(tab.post("/show")) for tab in (ann, ann.other_tab("b"))] == [DOUBT, BOTH]
+    assert ann.post("/leave").status == 200
+    assert shown(ann.other_tab("c").post("/show")) == DOUBT
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[" * 30_000, "nested too deeply"),
+        (b'{"tab":' + b"[" * 9_000 + b"]" * 9_000 + b"}", "nested too deeply"),
+        (b'{"seen":' + b"9" * 5_000 + b"}", "no JSON"),
+        (b'{"tab":"\xff"}', "no JSON"),
+        (b"[]", "no JSON object"),
+        (b'{"reviewer":"\\ud800"}', "half a character"),
+        (b'{"\\udfff":1}', "half a character"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/show", "/decide", "/undo", "/leave", "/invite"])
+def test_what_is_no_wish_is_refused_in_words(untouched: tuple[Path, Client], path: str, body: bytes, said: str) -> None:
+    answer = untouched[1].ask("POST", path, body)
+    assert answer.status == 400 and said in answer.json["said"]
 
 
 def test_progress_is_what_contract_4_says(out: Path, ann: Client) -> None:

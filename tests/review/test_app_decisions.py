@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +21,11 @@ from tests.support_review import (
     SURE,
     Client,
     decisions,
-    served,
     shown,
     told,
-    write_reviewed,
 )
 
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_reviewed(tmp_path / "out")
-
-
-@pytest.fixture
-def ann(out: Path) -> Iterator[Client]:
-    with served(out) as link:
-        yield Client(link).enter()
-
-
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Client]]:
-    """For tests after which no decision is there."""
-    out = write_reviewed(tmp_path_factory.mktemp("untouched") / "out")
-    with served(out) as link:
-        yield out, Client(link).enter()
-    assert decisions(out) == []
 
 
 def test_accepting_goes_through_the_queue_in_its_order(out: Path, ann: Client) -> None:
@@ -189,6 +166,8 @@ def test_what_holds_already_is_not_written_twice(out: Path, ann: Client) -> None
         {"action": "draw", "rect": [1, 2, 3]}, {"action": "draw", "rect": [5, 5, 6, 6]},
         {"action": "draw", "rect": [500, 5, 600, 60]}, {"action": "draw", "rect": ["1", 2, 30, 40]},
         {"action": "draw", "rect": [1, 2, float("nan"), 40]}, {"action": "draw", "rect": [1, 2, float("inf"), 40]},
+        {"action": "draw", "rect": [1, 2, 10**400, 40]}, {"frame": 10**400},
+        {"action": "label", "value": "\ud800"},
         {"action": "label", "value": ""}, {"action": "label", "value": "x" * 9000},
     ],
 )  # fmt: skip

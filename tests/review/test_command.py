@@ -16,14 +16,9 @@ from cityguessr_data.review.serve import check_installed
 from cityguessr_data.run.store import Store
 from tests.support_build import cgtool
 from tests.support_imported import state_of
-from tests.support_review import DOUBT, SURE, Client, started, table_of, write_reviewed
+from tests.support_review import DOUBT, SURE, Client, made_anew, started, table_of, write_reviewed
 
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_reviewed(tmp_path / "out")
 
 
 def test_ctrl_c_is_the_normal_end(out: Path) -> None:
@@ -37,9 +32,38 @@ def test_ctrl_c_is_the_normal_end(out: Path) -> None:
     told = json.loads(said)  # stdout is for the object
     assert told == {
         "out": str(out), "exit_code": 0, "decided": {"accept": 1, "reject": 2}, "decisions": 3,
-        "clips": 4, "finished": 3, "looked_at": 2,
+        "clips": 4, "finished": 3, "looked_at": 2, "look_again": 0, "stale_decisions": 0,
     }  # fmt: skip
     assert [row["reviewer"] for row in table_of(out, "decisions")] == ["Ann"] * 3
+
+
+def test_the_command_that_applies_it_has_the_taxonomy(out: Path, tmp_path: Path) -> None:
+    """Without it `--apply` would not know the city."""
+    cities = tmp_path / "my cities.csv"
+    levels = "city_id,city,state_id,state,country_id,country,continent_id,continent"
+    cities.write_text(f"{levels}\n0,Atlantis,0,Deep,0,Ocean,0,Europe\n")
+    with started(out, "--taxonomy", str(cities)) as (process, link):
+        assert Client(link).enter().decide(DOUBT, "label", 0, 5, value="Atlantis").status == 200
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    folded = said.partition("apply ")[2]
+    assert "".join(folded.split()) == f"cgtoolreview{out}--apply--taxonomy'{cities}'".replace(" ", "")
+
+
+def test_the_end_tells_what_was_made_anew_since(out: Path) -> None:
+    with started(out) as (process, link):
+        Client(link).enter().decide(DOUBT, "drop", 0)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    made_anew(out, DOUBT)
+    with started(out) as (process, _):
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    lines = [line.split(maxsplit=1) for line in said.splitlines()]
+    assert ["stale", "1 decision about earlier builds of their clips"] in lines
+    assert "look again" in said and "1 clip made anew since they were reviewed" in said and "0 of 1 made anew" in said
 
 
 def test_one_review_at_a_time(out: Path) -> None:
@@ -60,6 +84,7 @@ def test_one_review_at_a_time(out: Path) -> None:
         (("--seed", "2"), "--seed belongs to --sample"),
         (("--apply", "--seed", "2"), "--seed belongs to --sample"),
         (("--reviewer", "  "), "--reviewer is empty"),
+        (("--reviewer", "\udcff"), "--reviewer is no text"),
         (("--taxonomy", "nowhere.csv"), "nowhere.csv"),
         (("--report",), "no sample of"),
     ],

@@ -74,9 +74,16 @@ def test_those_of_another_data_set_are_refused(store: Store, tmp_path: Path) -> 
     target = other.part("decisions", "v")
     target.parent.mkdir(parents=True)
     target.write_bytes(store.part("decisions", "v").read_bytes())
-    with pytest.raises(InputError, match="another data set"):
-        DecisionLog(other)
+    for use in (lambda log: log.read("v"), lambda log: log.append("v", [decision()]), lambda log: log.assemble()):
+        with pytest.raises(InputError, match="another data set"):
+            use(DecisionLog(other))
+    assert target.read_bytes() == store.part("decisions", "v").read_bytes()
     target.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(InputError, match="damaged"):
+        DecisionLog(other).read("v")
+    target.rename(other.out / "decisions.parquet")
+    (other.out / "manifests").mkdir()
+    (other.out / "decisions.parquet").rename(other.out / "manifests" / "decisions.parquet")
     with pytest.raises(InputError, match="damaged"):
         DecisionLog(other)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from cityguessr_data.core.atomic import write_table
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.review.queue import Group, Queued, read_queue, threshold_of
+from cityguessr_data.review.decisions import Action, Decision, new_id
+from cityguessr_data.review.queue import Group, Queued, anew_first, read_queue, threshold_of
 from cityguessr_data.run.assemble import assemble
 from cityguessr_data.run.store import Store
 from tests.support_review import CONF, DOUBT, FRAMES, QUEUE, write_reviewed
@@ -55,6 +57,10 @@ def many(seed: int, videos: int = 6, clips: int = 5) -> dict[str, Detections]:
     return made
 
 
+def decision(action: Action, clip_id: str, fingerprint: str, position: int = 0) -> Decision:
+    return Decision(action, clip_id, fingerprint, "ann", "a" * 32, datetime.now(UTC), new_id(), position)
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_reviewed(tmp_path_factory.mktemp("small") / "out")
@@ -75,6 +81,22 @@ def test_it_is_what_a_plain_loop_finds(seed: int, tmp_path: Path) -> None:
     assemble(Store(out))
     assert facts(read_queue(Store(out))) == expected  # from the manifests
     assert facts(read_queue(Store(out), {"v1_x", "v3_x"})) == expected
+
+
+def test_clips_that_were_made_anew_since_their_review_come_before_all_others(small: Path) -> None:
+    queue = read_queue(Store(small))
+    made = [decision("drop", clip_id, "an earlier one") for clip_id in (QUEUE[3], QUEUE[1])]
+    made += [decision("accept", QUEUE[2], "an earlier one"), decision("drop", QUEUE[0], f"of {QUEUE[0]}")]
+    first = anew_first(queue, made)
+    assert [(one.clip_id, one.group) for one in first] == [
+        (QUEUE[1], Group.ANEW),
+        (QUEUE[3], Group.ANEW),
+        (QUEUE[0], queue[0].group),
+        (QUEUE[2], queue[2].group),
+    ]
+    looked_at = [*made, decision("accept", QUEUE[3], f"of {QUEUE[3]}", 2)]
+    assert [one.clip_id for one in anew_first(queue, looked_at)] == [QUEUE[n] for n in (1, 0, 2, 3)]
+    assert anew_first(queue, []) == queue
 
 
 def test_manifests_that_a_killed_run_left_behind_are_not_believed(tmp_path: Path) -> None:

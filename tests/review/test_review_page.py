@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from cityguessr_data.review.progress import read_progress
 from cityguessr_data.run.store import Store
-from tests.support_page import chromium, until
+from tests.support_page import until
 from tests.support_review import (
     BOTH,
     DOUBT,
@@ -29,28 +28,8 @@ from tests.support_reviewer import Reviewer
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_reviewed(tmp_path / "out")
-
-
-@pytest.fixture
-def ann(browser: Any, out: Path) -> Iterator[Reviewer]:
-    with served(out) as link:
-        reviewer = Reviewer(browser, link)
-        yield reviewer
-        reviewer.context.close()
-        assert (reviewer.faults, reviewer.refused) == ([], [])
-
-
-def test_a_whole_review_by_keys_alone(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_a_whole_review_by_keys_alone(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     met = []
     for _ in QUEUE:
         met.append(tab.clip)
@@ -61,8 +40,8 @@ def test_a_whole_review_by_keys_alone(out: Path, ann: Reviewer) -> None:
     assert read_progress(Store(out)).unfinished == ()
 
 
-def test_boxes_have_names_states_and_keys(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_boxes_have_names_states_and_keys(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     assert tab.boxes() == ["face 1 of 1, score 0.45, not blurred"]
     tab.press("b")
     assert tab.boxes() == ["face 1 of 1, score 0.45, to be blurred"]
@@ -83,9 +62,9 @@ def test_boxes_have_names_states_and_keys(out: Path, ann: Reviewer) -> None:
     assert strokes != ["none"]  # doubtful: dashed
 
 
-def test_a_box_is_selected_by_number_tab_and_click(out: Path, ann: Reviewer) -> None:
-    tab = ann.open(ann.link)
-    tab.page.goto(f"{ann.site}/clip/{SURE}")
+def test_a_box_is_selected_by_number_tab_and_click(out: Path, person: Reviewer) -> None:
+    tab = person.open(person.link)
+    tab.page.goto(f"{person.site}/clip/{SURE}")
     tab.rest()
     current = tab.page.locator(".box-list button[aria-current=true]")
     for select in (lambda: tab.press("2"), lambda: tab.page.locator("g.box").nth(1).click()):
@@ -99,13 +78,13 @@ def test_a_box_is_selected_by_number_tab_and_click(out: Path, ann: Reviewer) -> 
     tab.press("r")
     assert tab.boxes() == ["face 1 of 2, score 0.90, blurred", "face 2 of 2, score 0.80, rejected: no face"]
     assert [one.box for one in decisions(out)] == [FACES[SURE][1][2]]
-    tab.press("Escape", "r")  # without a box: all that are left
+    tab.press("Escape", "r", "r")  # without a box: all that are left
     assert [one.box for one in decisions(out)] == [FACES[SURE][1][2], FACES[SURE][0][2]]
     assert "finished" in tab.page.inner_text(".flags")
 
 
-def test_a_face_is_drawn_by_mouse(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_a_face_is_drawn_by_mouse(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("d")
     place = tab.page.locator("svg.boxes").bounding_box()
     scale = place["width"] / SIZE[0]
@@ -123,8 +102,8 @@ def test_a_face_is_drawn_by_mouse(out: Path, ann: Reviewer) -> None:
     assert drawn["width"] == pytest.approx(80 * scale, abs=5)
 
 
-def test_a_face_is_drawn_by_keys(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_a_face_is_drawn_by_keys(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("d")
     assert "Enter keeps it" in tab.said
     tab.press(*["ArrowLeft"] * 10, *["ArrowDown"] * 3, *["Shift+ArrowRight"] * 5, *["Shift+ArrowUp"] * 2)
@@ -138,8 +117,8 @@ def test_a_face_is_drawn_by_keys(out: Path, ann: Reviewer) -> None:
     assert tab.said == "Nothing was drawn." and len(decisions(out)) == 1
 
 
-def test_every_button_does_what_its_key_does(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_every_button_does_what_its_key_does(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.click("b Blur")
     tab.page.locator(".box-list button").click()
     tab.click("r Reject")
@@ -179,8 +158,8 @@ def test_every_button_does_what_its_key_does(out: Path, ann: Reviewer) -> None:
     assert "Athens (was Tokyo)" in tab.page.inner_text(".where")
 
 
-def test_dropping_asks_once_more(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_dropping_asks_once_more(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("x")
     assert tab.page.locator("dialog#drop").is_visible() and decisions(out) == []
     tab.press("Escape")
@@ -189,8 +168,30 @@ def test_dropping_asks_once_more(out: Path, ann: Reviewer) -> None:
     assert told(out) == [("drop", DOUBT, None)] and tab.clip == BOTH
 
 
-def test_the_label_view_by_keys(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_the_same_key_takes_back_what_holds_whichever_tab_decided_it(out: Path, person: Reviewer) -> None:
+    first = person.open()
+    first.press("e", "x", "x")
+    first.page.close()
+    tab = person.open(f"{person.site}/clip/{DOUBT}?frame=5")
+    buttons = tab.page.locator(".actions button[aria-pressed=true]")
+    assert buttons.all_inner_texts() == ["e\nNot every frame after all", "x\nKeep the clip after all"]
+    assert "dropped by ann" in tab.page.inner_text(".flags")
+    tab.press("x")
+    assert not tab.page.locator("dialog#drop").is_visible()
+    assert tab.said == f"{DOUBT} is kept after all; ann had dropped it."
+    tab.click("e Not every frame after all")
+    assert (tab.clip, buttons.count()) == (DOUBT, 0)
+    assert [action for action, *_ in told(out)] == ["every-frame", "drop", "undo", "undo"]
+    tab.press("a")
+    assert tab.clip == BOTH
+    tab.press("ArrowUp")
+    assert "accepted by ann" in tab.page.inner_text(".frame-line")
+    tab.press("a")
+    assert (tab.clip, buttons.count()) == (DOUBT, 0) and told(out)[-1] == ("undo", DOUBT, None)
+
+
+def test_the_label_view_by_keys(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("l")
     assert tab.page.locator(".three img").count() == 3
     tab.press("i", "m", "m", "t")
@@ -200,7 +201,7 @@ def test_the_label_view_by_keys(out: Path, ann: Reviewer) -> None:
     tab.page.keyboard.type("rome atlantis")  # keys of actions are letters here
     tab.press("Enter")
     assert "unknown city 'rome atlantis'" in tab.said and field.input_value() == "rome atlantis"
-    assert [ann.refused.pop()] == [400]
+    assert [person.refused.pop()] == [400]
     field.fill("madrid")
     tab.page.get_by_label("for all 2 clips of this video").check()
     field.press("Enter")
@@ -215,8 +216,8 @@ def test_the_label_view_by_keys(out: Path, ann: Reviewer) -> None:
     assert tab.page.locator("main[data-view=clip]").count() == 1
 
 
-def test_frames_and_clips_by_arrows(ann: Reviewer) -> None:
-    tab = ann.open()
+def test_frames_and_clips_by_arrows(person: Reviewer) -> None:
+    tab = person.open()
     assert (tab.clip, tab.frame) == (DOUBT, 5)
     tab.press("ArrowRight")
     assert tab.frame == 5 and "no other frame" in tab.said
@@ -236,8 +237,8 @@ def test_frames_and_clips_by_arrows(ann: Reviewer) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_and_a_finger(browser: Any, out: Path, scheme: str) -> None:
     with served(out) as link:
-        ann = Reviewer(browser, link, width=390, scheme=scheme)
-        tab = ann.open()
+        person = Reviewer(browser, link, width=390, scheme=scheme)
+        tab = person.open()
         for key in ("", "e", "l"):
             if key:
                 tab.press(key)
@@ -248,12 +249,12 @@ def test_it_fits_a_phone_and_a_finger(browser: Any, out: Path, scheme: str) -> N
             assert small == [], key
         paper = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, paper[4:-1].split(","))) > 384) == (scheme == "light")
-        ann.context.close()
-        assert ann.faults == []
+        person.context.close()
+        assert person.faults == []
 
 
-def test_every_button_and_picture_has_a_name_and_focus_is_seen(ann: Reviewer) -> None:
-    tab = ann.open()
+def test_every_button_and_picture_has_a_name_and_focus_is_seen(person: Reviewer) -> None:
+    tab = person.open()
     for key in ("", "l"):
         if key:
             tab.press(key)
@@ -266,18 +267,18 @@ def test_every_button_and_picture_has_a_name_and_focus_is_seen(ann: Reviewer) ->
     assert tab.page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth)") >= 2
 
 
-def test_the_help_names_every_key_and_makes_a_link_for_somebody_else(browser: Any, out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_the_help_names_every_key_and_makes_a_link_for_somebody_else(browser: Any, out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("?")
     keys = set(tab.page.locator(".keys kbd").all_text_contents())
-    assert {"a", "r", "b", "d", "e", "x", "u", "l", "?", "←", "→", "↑", "↓"} <= keys
+    assert {"a", "r", "b", "d", "e", "x", "u", "l", "z", "h", "?", "←", "→", "↑", "↓"} <= keys
     tab.page.get_by_label("Another browser or reviewer").fill("Bob")
     tab.click("Make a link")
     link = str(tab.page.locator("#invite output").text_content())
     bob = Reviewer(browser, link)
     other = bob.open()
     assert other.clip == BOTH  # the first one is taken
-    other.press("r")
+    other.press("r", "r")
     assert [(one.reviewer, one.clip_id) for one in decisions(out)] == [("Bob", BOTH)]
     bob.context.close()
     tab.press("Escape")
@@ -288,9 +289,9 @@ def test_hostile_text_runs_nothing(browser: Any, tmp_path: Path) -> None:
     hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'"
     out = write_reviewed(tmp_path / "out", title=hostile)
     with served(out, reviewer=hostile) as link:
-        ann = Reviewer(browser, link)
-        tab = ann.open()
+        person = Reviewer(browser, link)
+        tab = person.open()
         assert hostile in tab.page.inner_text(".where")
         tab.press("a", "l", "l")
-        ann.context.close()
-        assert ann.faults == []
+        person.context.close()
+        assert person.faults == []

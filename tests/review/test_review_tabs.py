@@ -3,51 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support_page import chromium, until
+from cityguessr_data.review.desk import Desk
+from tests.support_page import until
 from tests.support_review import (
     BOTH,
     DOUBT,
     EMPTY,
     decisions,
-    served,
     started,
     told,
-    write_reviewed,
 )
 from tests.support_reviewer import Reviewer
 
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return write_reviewed(tmp_path / "out")
-
-
-@pytest.fixture
-def ann(browser: Any, out: Path) -> Iterator[Reviewer]:
-    with served(out) as link:
-        reviewer = Reviewer(browser, link)
-        yield reviewer
-        reviewer.context.close()
-        assert (reviewer.faults, reviewer.refused) == ([], [])
-
-
-def test_two_tabs_get_two_clips_and_never_overwrite_each_other(out: Path, ann: Reviewer) -> None:
-    one = ann.open()
-    two = ann.open(ann.site)
+def test_two_tabs_get_two_clips_and_never_overwrite_each_other(out: Path, person: Reviewer) -> None:
+    one = person.open()
+    two = person.open(person.site)
     assert (one.clip, two.clip) == (DOUBT, BOTH)
     two.press("ArrowUp")
     assert two.clip == DOUBT and "another tab is at this clip too" in two.page.inner_text(".flags")
@@ -56,17 +34,28 @@ def test_two_tabs_get_two_clips_and_never_overwrite_each_other(out: Path, ann: R
     assert "has decided on this clip meanwhile" in two.said
     assert two.boxes() == ["face 1 of 1, score 0.45, to be blurred"]
     assert told(out) == [("blur", DOUBT, 5)]
-    assert [ann.refused.pop()] == [409]
+    assert [person.refused.pop()] == [409]
     two.press("x", "x")
     two.press("u")
     assert [action for action, *_ in told(out)] == ["blur", "drop", "undo"]
     two.press("u")  # what the other tab did is not this one's to undo
     assert len(decisions(out)) == 3 and "nothing left to take back" in two.said
-    assert [ann.refused.pop()] == [400]
+    assert [person.refused.pop()] == [400]
 
 
-def test_a_reload_keeps_the_place_and_what_can_be_undone(out: Path, ann: Reviewer) -> None:
-    tab = ann.open()
+def test_a_tab_that_is_closed_gives_its_clip_back(person: Reviewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[str] = []
+    real = Desk.leave
+    monkeypatch.setattr(Desk, "leave", lambda desk, tab: (real(desk, tab), left.append(tab)))
+    one, two = person.open(), person.open(person.site)
+    assert (one.clip, two.clip) == (DOUBT, BOTH)
+    one.page.close()
+    until(lambda: len(left) == 1)
+    assert person.open(person.site).clip == DOUBT
+
+
+def test_a_reload_keeps_the_place_and_what_can_be_undone(out: Path, person: Reviewer) -> None:
+    tab = person.open()
     tab.press("b", "ArrowLeft")
     address = tab.page.url
     tab.page.reload()
@@ -82,7 +71,7 @@ def test_a_kill_in_mid_review_loses_nothing(browser: Any, out: Path) -> None:
     with started(out) as (process, link):
         first = Reviewer(browser, link)
         tab = first.open()
-        tab.press("a", "r", "d", "Enter", "i")
+        tab.press("a", "1", "r", "d", "Enter", "i")
         before = decisions(out)
         process.kill()
         process.wait()

@@ -1,25 +1,19 @@
-"""Which frames a sample holds, that it goes on after a stop, and what its report makes of the decisions."""
+"""Which frames a sample holds, which sources are looked at for it, and that it goes on after a stop."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from scipy.stats import chisquare
 
-from cgtool.recall_summary import show_recall
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.review.decisions import DecisionLog
-from cityguessr_data.review.recall_report import keep_report, make_report, read_report
 from cityguessr_data.review.sample import Sample, newest_sample, open_sample
 from cityguessr_data.run.store import Store
-from tests.support_sample import FaceOf, FakeSources, decide, write_out
+from tests.support_sample import FakeSources, write_out
 
 CLIPS = {"a": {"a_1": 10, "a_2": 30}, "b": {"b_1": 40}, "c": {"c_1": 20}}
-FACE = (10.0, 10.0, 50.0, 60.0)
-BESIDE = (200.0, 20.0, 240.0, 60.0)
 
 
 @pytest.fixture
@@ -66,7 +60,42 @@ def test_frames_that_cannot_be_shown_are_counted(store: Store) -> None:
     sources = FakeSources({"a_2": "its source was dropped", "b_1": "its source was dropped", "c_1": "other"})
     sample = open_sample(store, sources, 50)
     assert {clip for clip, _ in places(sample)} == {"a_1"} and sample.n_eligible == 10
-    assert sample.left_out == {"its source was dropped": 70, "other": 20}
+    assert sample.left_out == {"its source was dropped": 70, "other": 20} and sample.all_known
+    assert sorted(sources.asked) == ["a_1", "a_2", "b_1", "c_1"]  # each once, however many of its frames are drawn
+
+
+def test_only_sources_of_drawn_clips_are_looked_at(tmp_path: Path) -> None:
+    """Reading one may take as long as its video: of 400 clips, 5 frames need 5, and some more for those gone."""
+    clips = {f"v{n}": {f"v{n}_1": 10} for n in range(400)}
+    store = write_out(tmp_path / "out", clips)
+    sources = FakeSources()
+    sample = open_sample(store, sources, 5)
+    assert set(sources.asked) == {frame.clip_id for frame in sample.frames} and len(sources.asked) <= 5
+    assert (sample.n_eligible, sample.all_known, sample.left_out) == (4000, False, {})
+    half = FakeSources({f"v{n}_1": "gone" for n in range(0, 400, 2)})
+    sample = open_sample(store, half, 5, seed=1)
+    assert len(sample.frames) == 5 and all(int(frame.unit[1:]) % 2 for frame in sample.frames)
+    assert len(half.asked) == len(set(half.asked)) < 50
+    n_gone = sum(clip in half.gone for clip in half.asked)
+    assert n_gone and sample.left_out == {"gone": 10 * n_gone} and sample.n_eligible == 4000 - 10 * n_gone
+
+
+def test_frames_are_drawn_evenly_where_sources_are_gone(tmp_path: Path) -> None:
+    """Over many seeds each of the 12 frames at hand comes equally often, at each place of the order: chi-squared."""
+    store = write_out(tmp_path / "out", {"a": {"a_1": 2, "a_2": 9}, "b": {"b_1": 10, "b_2": 9}})
+    sources = FakeSources({"a_2": "gone", "b_2": "gone"})
+    seen: list[Counter[tuple[str, int]]] = [Counter(), Counter(), Counter()]
+    for seed in range(400):
+        for k, place in enumerate(places(open_sample(store, sources, 3, seed))):
+            seen[k][place] += 1
+    for counts in seen:
+        assert len(counts) == 12 and chisquare(list(counts.values())).pvalue > 0.001
+
+
+def test_a_larger_sample_begins_with_the_smaller_where_sources_are_gone(store: Store) -> None:
+    sources = FakeSources({"a_2": "gone"})
+    small, large = (open_sample(store, sources, n) for n in (7, 40))
+    assert large.frames[:7] == small.frames
 
 
 def test_no_source_at_hand_is_refused_and_nothing_kept(store: Store) -> None:
@@ -110,103 +139,3 @@ def test_a_sample_of_another_data_set_is_refused(store: Store, tmp_path: Path) -
     (other.work / "review" / "sample-4-0.json").rename(store.work / "review" / "sample-4-0.json")
     with pytest.raises(InputError, match="another data set"):
         newest_sample(store)
-
-
-@pytest.fixture
-def sampled(tmp_path: Path) -> tuple[Store, Sample]:
-    """Ten frames of two videos, each with one blurred face and a weak detection beside it."""
-    clips = {"a": {"a_1": 5}, "b": {"b_1": 5}}
-    faces: dict[str, list[FaceOf]] = {
-        clip: [one for p in range(5) for one in ((p, FACE, 0.9), (p, BESIDE, 0.2))] for clip in ("a_1", "b_1")
-    }
-    store = write_out(tmp_path / "out", clips, faces)
-    return store, open_sample(store, FakeSources(), 10)
-
-
-def test_report_counts_only_what_was_looked_at(sampled: tuple[Store, Sample]) -> None:
-    store, sample = sampled
-    log = DecisionLog(store)
-    for n, frame in enumerate(sample.frames[:6]):
-        decide(log, frame, "drawn", FACE)
-        if n < 2:
-            decide(log, frame, "drawn", BESIDE)
-        decide(log, frame, "looked", reviewer="ben")
-    decide(log, sample.frames[6], "drawn", FACE)  # not finished
-    report = make_report(store, sample)
-    assert (report.n_frames, report.n_looked, report.n_left) == (10, 6, 4)
-    assert report.measured is not None
-    row = report.measured.all
-    assert (row.recall.hits, row.recall.n) == (6, 8)
-    assert (row.within_reach.hits, row.precision.hits, row.precision.n) == (8, 6, 6)
-    assert report.reviewers == ("ana", "ben")
-    keep_report(store, report)
-    kept = json.loads((store.work / "review" / "recall.json").read_text())
-    assert kept["measured"]["all"]["recall"]["value"] == 0.75
-    assert read_report(store) == report
-
-
-def test_what_was_undone_does_not_count(sampled: tuple[Store, Sample]) -> None:
-    store, sample = sampled
-    log, frame = DecisionLog(store), sample.frames[0]
-    wrong = decide(log, frame, "drawn", BESIDE)
-    decide(log, frame, "drawn", FACE)
-    decide(log, frame, "undo", undoes=wrong)
-    decide(log, frame, "looked")
-    measured = make_report(store, sample).measured
-    assert measured is not None and (measured.n_drawn, measured.all.recall.hits) == (1, 1)
-
-
-def test_frames_made_anew_count_no_more(sampled: tuple[Store, Sample]) -> None:
-    store, sample = sampled
-    log = DecisionLog(store)
-    for frame in sample.frames:
-        decide(log, frame, "looked")
-    write_out(store.out, {"a": {"a_1": 5}}, fingerprint="f2")
-    store.part("clips", "b").unlink()
-    report = make_report(store, sample)
-    assert (report.n_gone, report.n_looked, report.n_left, report.measured) == (10, 0, 0, None)
-
-
-def test_a_review_does_not_change_the_figures(sampled: tuple[Store, Sample]) -> None:
-    store, sample = sampled
-    log = DecisionLog(store)
-    for frame in sample.frames:
-        decide(log, frame, "drawn", BESIDE)
-        decide(log, frame, "looked")
-    before = make_report(store, sample)
-    for frame in sample.frames:
-        decide(log, frame, "draw", BESIDE)
-        decide(log, frame, "reject", FACE)
-    assert make_report(store, sample) == before
-
-
-def test_nothing_looked_at_is_no_report(sampled: tuple[Store, Sample]) -> None:
-    store, _ = sampled
-    assert read_report(store) is None
-
-
-def test_no_face_drawn_is_no_figure(sampled: tuple[Store, Sample], capsys: pytest.CaptureFixture[str]) -> None:
-    store, sample = sampled
-    decide(DecisionLog(store), sample.frames[0], "looked")
-    report = make_report(store, sample)
-    assert report.measured is not None and report.measured.all.recall.value is None
-    show_recall(store.out, report, as_json=False)
-    assert "no recall: no face was drawn" in capsys.readouterr().out
-    show_recall(store.out, report, as_json=True)
-    assert json.loads(capsys.readouterr().out)["measured"]["all"]["recall"]["value"] is None
-
-
-def test_what_is_printed(sampled: tuple[Store, Sample], capsys: pytest.CaptureFixture[str]) -> None:
-    store, sample = sampled
-    log = DecisionLog(store)
-    for frame in sample.frames[:9]:
-        decide(log, frame, "drawn", FACE)
-        decide(log, frame, "looked")
-    show_recall(store.out, make_report(store, sample), as_json=False)
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
-    words = lines[1].split()
-    assert words[:3] == ["all", "9", "100.0"] and words[3].startswith("(") and words[3].endswith("100)")
-    assert any(line.split()[:3] == ["<", "16", "0"] and "–" in line for line in lines)
-    assert any("9 of 10 frames of 2 source videos, by ana" in line for line in lines)
-    assert any(line.startswith("left") and "1 frame" in line for line in lines)

@@ -12,13 +12,8 @@ from typing import Any
 
 import pytest
 
-from cityguessr_data.core.errors import InputError, MediaError
-from cityguessr_data.review.frames import Frames
 from cityguessr_data.review.recall_report import RecallReport
-from cityguessr_data.review.sample import open_sample
-from cityguessr_data.review.sample_desk import SampleDesk
 from cityguessr_data.review.sampling import SampleConfig, look_and_report
-from cityguessr_data.run.store import Store
 from tests.support_page import chromium, until
 from tests.support_review import FRAMES, SIZE, colour_of, decisions, told, write_reviewed
 
@@ -216,6 +211,41 @@ def test_ours_are_in_no_answer_before_the_frame_is_finished(out: Path, context: 
         assert not any(b"blurred by cgtool" in one or b"&#34;ours" in one or b'"ours"' in one for one in answers)
 
 
+def test_a_frame_whose_picture_is_not_there_takes_no_key(out: Path, context: Any) -> None:
+    """The picture is held back: neither keys nor the mouse do anything, and the server would not close it either."""
+    held: list[Any] = []
+    free = threading.Event()
+    context.route("**/sample/*.jpg", lambda route: route.continue_() if free.is_set() else held.append(route))
+    with sampling(out, 1) as (link, _):
+        tab = Tab(context)
+        tab.page.goto(link, wait_until="domcontentloaded")
+        until(lambda: tab.page.locator("html[data-ready]").count() == 1 and bool(held))
+        for act in (lambda: tab.page.keyboard.press("a"), lambda: tab.page.click("#finish")):
+            tab.page.evaluate("document.getElementById('said').textContent = ''")
+            act()
+            until(lambda: "not there yet" in tab.said)
+        tab.page.keyboard.press("d")
+        shown = tab.page.locator(".stage svg").bounding_box()
+        tab.page.mouse.move(shown["x"] + 20, shown["y"] + 20)
+        tab.page.mouse.down()
+        tab.page.mouse.move(shown["x"] + 90, shown["y"] + 90)
+        tab.page.mouse.up()
+        assert tab.page.locator("rect.pen").count() == 0
+        status = tab.page.evaluate(
+            """async (tab) => (await fetch(`${location.pathname}/finish`, {
+                method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ tab }),
+            })).status""",
+            TAB,
+        )
+        assert status >= 400 and decisions(out) == []
+        free.set()
+        for route in held:
+            route.continue_()
+        tab.rest()
+        tab.finish()
+        assert [action for action, _, _ in told(out)] == ["looked"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow(out: Path, browser: Any, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
@@ -227,71 +257,3 @@ def test_narrow(out: Path, browser: Any, scheme: str) -> None:
         assert tab.page.get_by_role("img").get_attribute("alt")
         assert tab.faults == []
     context.close()
-
-
-def desk_of(out: Path, n: int = 2) -> SampleDesk:
-    store = Store(out)
-    frames = Frames(store)
-    return SampleDesk(store, open_sample(store, frames.unblurred, n), frames)
-
-
-@pytest.mark.parametrize(
-    "rect", [None, [1, 2, 3], [0, 0, float("nan"), 9], ["0", 0, 9, 9], [5, 5, 5.5, 90], [500, 500, 600, 600]]
-)
-def test_senseless_boxes_are_refused(out: Path, rect: Any) -> None:
-    desk = desk_of(out)
-    with pytest.raises(InputError):
-        desk.draw(0, {"tab": TAB, "rect": rect}, "ann")
-    assert decisions(out) == []
-
-
-def test_what_a_closed_frame_refuses(out: Path) -> None:
-    desk = desk_of(out)
-    desk.draw(0, {"tab": TAB, "rect": [1, 1, 30, 30]}, "ann")
-    with pytest.raises(InputError, match="not finished"):
-        desk.blur_missed(0, TAB, "ann")
-    desk.finish(0, TAB, "ann")
-    for job in (
-        lambda: desk.draw(0, {"tab": TAB, "rect": [100, 100, 130, 130]}, "ann"),
-        lambda: desk.undo(0, TAB, "ann"),
-        lambda: desk.finish(0, TAB, "ann"),
-    ):
-        with pytest.raises(InputError, match="takes no box"):
-            job()
-    with pytest.raises(InputError, match="no frame 100"):
-        desk.finish(99, TAB, "ann")
-    assert (desk.blur_missed(0, TAB, "ann"), desk.blur_missed(0, TAB, "ann")) == (1, 0)
-
-
-def test_a_frame_that_cannot_be_shown_is_passed_over(out: Path) -> None:
-    """Its original is damaged after the sample was drawn: it is never shown blurred instead, nor closed."""
-    desk = desk_of(out)
-    frame = desk.frame(0)
-    original = out.parent / f"{out.name}.src" / desk.detail(0).paths[frame.position]
-    original.write_bytes(b"no picture")
-    with pytest.raises(MediaError):
-        desk.jpeg(0)
-    assert desk.next() == 1 and list(desk.unshown) == [0]
-    with pytest.raises(InputError, match="could not be shown"):
-        desk.finish(0, TAB, "ann")
-    desk.finish(1, TAB, "ann")
-    assert desk.next() is None
-
-
-def test_report_of_the_newest_sample_needs_no_page(out: Path) -> None:
-    desk = desk_of(out, 3)
-    desk.finish(0, TAB, "ann")
-
-    def never(link: str) -> None:
-        raise AssertionError(link)
-
-    report = look_and_report(SampleConfig(out, "ann"), never)
-    assert (report.n_looked, report.n_left) == (1, 2)
-    for n in (1, 2):
-        desk.finish(n, TAB, "ann")
-    assert look_and_report(SampleConfig(out, "ann", 3), never).n_left == 0
-
-
-def test_no_sample_yet(out: Path) -> None:
-    with pytest.raises(InputError, match="no sample"):
-        look_and_report(SampleConfig(out, "ann"), print)

@@ -24,6 +24,7 @@ from cityguessr_data.media.hosts import RefusedHostError
 from cityguessr_data.media.search import Searcher, search_config
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.tombstones import Tombstone, bury
+from cityguessr_data.suggest.cities import City
 from cityguessr_data.suggest.config import SuggestConfig
 from cityguessr_data.suggest.suggesting import SuggestResult, queries, suggest
 from cityguessr_data.suggest.table import harmless
@@ -184,7 +185,7 @@ def test_smallest_cities_first(server: SearchServer, tmp_path: Path) -> None:
     server.finds(WALK, [server.entry(f"t{n}") for n in range(5)])
     server.finds(MADRID_WALK, [server.entry(f"p{n}") for n in range(5)])
     result, rows = look(tmp_path, data=data, cities=("Tokyo", "Madrid"), n_videos=4)
-    assert [(c.city, c.n_clips, c.n_wanted) for c in result.cities] == [("Madrid", 0, 3), ("Tokyo", 3, 1)]
+    assert [(c.city.name, c.n_clips, c.n_wanted) for c in result.cities] == [("Madrid", 0, 3), ("Tokyo", 3, 1)]
     assert ids(rows) == ["p0", "p1", "p2", "t0"]
     assert result.gini_now == pytest.approx(0.5) and result.gini_then == pytest.approx(0.1)  # 9 and 6: 3 / (2 * 15)
 
@@ -281,9 +282,13 @@ def test_searches_and_look_ups_keep_the_rate(server: SearchServer) -> None:
 
 def test_queries_name_the_country_once() -> None:
     taxonomy = Taxonomy.named("cityguessr166")
-    assert queries(taxonomy.place("Tokyo")) == (WALK, DRIVE)
-    assert queries(Place("Singapore", "Singapore", "Singapore", "Asia"))[0] == "Singapore walking tour"
-    assert queries(taxonomy.place("Rio_de_Janeiro"))[1] == "Rio de Janeiro Brazil driving tour"
+    assert queries(city(taxonomy.place("Tokyo"))) == (WALK, DRIVE)
+    assert queries(city(Place("Singapore", "Singapore", "Singapore", "Asia")))[0] == "Singapore walking tour"
+    assert queries(city(taxonomy.place("Rio_de_Janeiro")))[1] == "Rio de Janeiro Brazil driving tour"
+
+
+def city(place: Place) -> City:
+    return City(place, 0, wanted=True)
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r=1"])
@@ -330,5 +335,6 @@ def test_a_data_set_is_only_read(server: SearchServer, tmp_path: Path) -> None:
     store: Store = write_out(data, {"a": {"a_00000": 2}})
     (data / "dataset.json").write_text("{}")
     before = {p: p.read_bytes() for p in data.rglob("*") if p.is_file()}
+    server.finds(WALK, [server.entry("aaa")])
     look(tmp_path, data=store.out, cities=())
     assert {p: p.read_bytes() for p in data.rglob("*") if p.is_file()} == before

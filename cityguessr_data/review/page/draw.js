@@ -25,8 +25,9 @@ export function drawing(svg, { keep, leave = () => {}, say = () => {} }) {
 
   function begin() {
     if (shape) return;
-    const side = Math.max(LEAST_PX, Math.round(Math.min(width, height) / 8));
-    const x0 = Math.round((width - side) / 2), y0 = Math.round((height - side) / 2);
+    const [left, top, right, bottom] = seen();
+    const side = Math.max(LEAST_PX, Math.round(Math.min(right - left, bottom - top) / 8));
+    const x0 = Math.round((left + right - side) / 2), y0 = Math.round((top + bottom - side) / 2);
     box = [x0, y0, x0 + side, y0 + side];
     shape = svg.appendChild(document.createElementNS(SVG, "rect"));
     shape.classList.add("pen");
@@ -54,11 +55,17 @@ export function drawing(svg, { keep, leave = () => {}, say = () => {} }) {
     keep(drawn);
   }
 
+  // What of the frame is seen, in its px: all of it, or the part that somebody zoomed to.
+  function seen() {
+    const { left, top, right, bottom } = svg.parentElement.getBoundingClientRect();
+    return [...place({ clientX: left, clientY: top }), ...place({ clientX: right, clientY: bottom })];
+  }
+
   // A place of the window in px of the frame, inside it.
-  function place(event) {
+  function place({ clientX, clientY }) {
     const shown = svg.getBoundingClientRect();
-    const x = ((event.clientX - shown.left) / shown.width) * width;
-    const y = ((event.clientY - shown.top) / shown.height) * height;
+    const x = ((clientX - shown.left) / shown.width) * width;
+    const y = ((clientY - shown.top) / shown.height) * height;
     return [Math.min(Math.max(x, 0), width), Math.min(Math.max(y, 0), height)];
   }
 

@@ -1,29 +1,20 @@
 // The review page: keys and buttons do the same; what they come to is made by the server and swapped in here.
 import { drawing, fit } from "./draw.js";
+import { looking } from "./look.js";
+import { digits, wouldLose } from "./boxes.js";
+import { claim, tab } from "./tab.js";
 
 const shown = document.getElementById("shown");
 const said = document.getElementById("said");
 const dialogs = { drop: document.getElementById("drop"), help: document.getElementById("help") };
 let page;          // <main> as it is now; its data say which clip, frame and state this is
 let pen = null;    // draws on the frame that is shown
+let look = null;   // hides the boxes and zooms
 let selected = null;
+let asking = null;  // the boxes that the next r rejects: it was asked for all at once, and is asked back
+const typed = digits();  // a box's number, while it is typed
 let busy = false;  // while an answer is awaited, keys do nothing: nobody decides on what they have not seen
 let ahead = null;  // the next clip's frame, fetched in advance
-let tab = sessionStorage.getItem("tab");
-
-function renew() {
-  tab = crypto.randomUUID().replaceAll("-", "");
-  sessionStorage.setItem("tab", tab);
-  return tab;
-}
-
-// A duplicated tab has a copy of the other one's storage; each must undo its own. The lock is free again on a reload.
-function claim() {
-  const mine = tab;
-  navigator.locks.request(mine, { signal: AbortSignal.timeout(1000) }, () => new Promise(() => {})).catch(() => {
-    if (tab === mine) { renew(); claim(); }
-  });
-}
 
 function say(text, warn = false) {
   said.textContent = text;
@@ -64,11 +55,15 @@ function swap({ html, address, title }) {
 
 // Make what was swapped in ready to use.
 function settle() {
+  const before = page?.dataset.address, zoomed = look?.zoomed;
   page = shown.querySelector("main");
-  pen = selected = null;
+  pen = look = selected = asking = null;
   const svg = page.querySelector("svg.boxes");
   if (!svg) return;
   fit(svg);
+  look = looking(svg);
+  if (zoomed && before === page.dataset.address) look.at(...zoomed);  // a decision moves nothing
+  lookButtons();
   pen = drawing(svg, {
     keep: (rect) => { penButtons(false); decide("draw", { rect }); },
     leave: () => penButtons(false),
@@ -99,14 +94,60 @@ function decide(action, more = {}) {
   return ask("/decide", { clip, frame: Number(frame), seen: Number(seen), action, ...more });
 }
 
+// What holds already is taken back by the same key, whoever decided it.
+const holds = (action) => page.querySelector(`[data-do="${action}"]`)?.getAttribute("aria-pressed") === "true";
+const toggle = (action) => decide(action, { take_back: holds(action) });
+
 const chosen = () => (selected === null ? [] : [selected]);
+const listed = () => [...page.querySelectorAll(".box-list button")];
+
+// One key is never to unblur all of a frame: the first r says what it would do, the second does it.
+function askToReject() {
+  const lose = wouldLose(listed());
+  if (!lose.boxes.length) return decide("reject", { boxes: [] });  // the server says what is amiss
+  asking = lose.boxes;
+  say(lose.sentence, true);
+  rejectButton(lose.button);
+}
+
+function rejectButton(words) {
+  const button = page.querySelector('[data-do="reject"]');
+  if (button) button.lastChild.textContent = words;
+}
+
+function forget() {
+  if (!asking) return;
+  asking = null;
+  rejectButton("Reject");
+  say("Nothing was rejected.");
+}
+
+function lookButtons() {
+  page.querySelector('[data-do="zoom"]').setAttribute("aria-pressed", look.zoomed ? "true" : "false");
+  page.querySelector('[data-do="hide"]').setAttribute("aria-pressed", look.bare ? "true" : "false");
+}
+
+function whole() {
+  look.whole();
+  lookButtons();
+}
+
+function digit(key) {
+  const number = typed.add(key, listed().length, performance.now());
+  if (number) select(number - 1);
+}
 
 function select(index) {
-  const list = page.querySelectorAll(".box-list button");
+  forget();
+  const list = listed();
   selected = index !== null && index < list.length ? index : null;
   list.forEach((button, n) => button.setAttribute("aria-current", n === selected ? "true" : "false"));
   page.querySelectorAll(".box").forEach((box, n) => box.classList.toggle("selected", n === selected));
-  if (selected !== null) say(`Selected ${list[selected].getAttribute("aria-label")}.`);
+  if (selected === null) return;
+  if (look.zoomed) look.to(selected);
+  look.bare = false;
+  lookButtons();
+  say(`Selected ${list[selected].getAttribute("aria-label")}.`);
 }
 
 function penButtons(on) {
@@ -131,9 +172,14 @@ const beside = (step) => page.dataset.clip && show({ clip: page.dataset.clip, st
 const actions = {
   accept() {
     if (!picture()?.naturalWidth) return say("The frame is not there yet.", true);
-    decide("accept");
+    toggle("accept");
   },
-  reject: () => decide("reject", { boxes: chosen() }),
+  reject() {
+    const boxes = selected === null ? asking : chosen();
+    if (!boxes) return askToReject();
+    forget();
+    return decide("reject", { boxes });
+  },
   blur: () => decide("blur", { boxes: chosen() }),
   draw() {
     if (!pen) return;
@@ -144,8 +190,18 @@ const actions = {
   },
   "pen-keep": () => pen?.keep(),
   "pen-leave": () => pen?.leave(),
-  "every-frame": () => decide("every-frame"),
-  drop: () => dialogs.drop.showModal(),
+  zoom() {
+    if (look.zoomed) return whole();
+    look.to(selected);
+    lookButtons();
+  },
+  hide() {
+    look.bare = !look.bare;
+    lookButtons();
+    say(look.bare ? "The boxes are hidden; h shows them again." : "");
+  },
+  "every-frame": () => toggle("every-frame"),
+  drop: () => (holds("drop") ? toggle("drop") : dialogs.drop.showModal()),
   "drop-now"() { dialogs.drop.close(); decide("drop"); },
   undo: () => ask("/undo", {}),
   label() {
@@ -164,7 +220,7 @@ const actions = {
 const keys = {
   clip: {
     a: "accept", r: "reject", b: "blur", d: "draw", e: "every-frame", x: "drop", u: "undo", l: "label", "?": "help",
-    ArrowLeft: "frame-left", ArrowRight: "frame-right", ArrowUp: "clip-up", ArrowDown: "clip-down",
+    z: "zoom", h: "hide", ArrowLeft: "frame-left", ArrowRight: "frame-right", ArrowUp: "clip-up", ArrowDown: "clip-down",
   },
   label: { u: "undo", l: "label", Escape: "label", "?": "help", ArrowUp: "clip-up", ArrowDown: "clip-down" },
   done: { u: "undo", "?": "help" },
@@ -182,8 +238,10 @@ document.addEventListener("keydown", (event) => {
   if (pen?.key(event)) return;
   if (pen?.active) return;  // first keep the box or leave it
   const { view } = page.dataset;
-  if (view === "clip" && event.key === "Escape") return select(null);
-  if (view === "clip" && /^[1-9]$/.test(event.key)) return select(Number(event.key) - 1);
+  if (view === "clip" && event.key === "Escape") return asking ? forget() : look.zoomed ? whole() : select(null);
+  if (!["r", "Enter", " "].includes(event.key)) forget();  // Enter and space press a button
+  if (view === "clip" && /^[0-9]$/.test(event.key)) return event.repeat ? undefined : digit(event.key);
+  typed.clear();
   if (view === "label" && marks[event.key] && !event.repeat) return mark(marks[event.key]);
   const action = keys[view]?.[event.key];
   if (!action || (event.repeat && !event.key.startsWith("Arrow"))) return;
@@ -195,8 +253,23 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   const box = event.target.closest("g.box, .box-list button");
   if (box) return select(Number(box.dataset.box));
+  if (button?.dataset.do !== "reject") forget();
   if (button?.dataset.mark) return mark(button.dataset.mark);
   if (button?.dataset.do && button.getAttribute("aria-disabled") !== "true") actions[button.dataset.do]();
+});
+
+shown.addEventListener("dblclick", (event) => {
+  if (!look || pen.active || !event.target.closest(".stage")) return;
+  const box = event.target.closest("g.box");
+  if (look.zoomed) look.whole();
+  else if (box) look.to(Number(box.dataset.box));
+  else look.under(event);
+  lookButtons();
+});
+
+// A box of the list that is pointed at tells its number in the frame too.
+shown.addEventListener("pointerover", (event) => {
+  look?.point(Number(event.target.closest(".box-list button")?.dataset.box ?? -1));
 });
 
 shown.addEventListener("focusin", (event) => {
@@ -212,9 +285,13 @@ document.addEventListener("submit", async (event) => {
   if (told) event.target.querySelector("output").textContent = told.link;
 });
 
+// A tab that is closed gives its clip back; one that is reloaded asks for it again.
+addEventListener("pagehide", () => {
+  navigator.sendBeacon("/leave", new Blob([JSON.stringify({ tab })], { type: "application/json" }));
+});
+
 addEventListener("popstate", () => location.reload());
 
-if (!tab) renew();
 claim();
 settle();
 if (page.dataset.view === "start") ask("/show", {});

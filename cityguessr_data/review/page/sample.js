@@ -12,6 +12,13 @@ let busy = Promise.resolve();
 
 fit(svg);
 
+// Nobody draws in a picture, or calls it free of faces, before it is there whole.
+function there() {
+  if (looked || (picture.complete && picture.naturalWidth)) return true;
+  say("The frame is not there yet.", true);
+  return false;
+}
+
 function say(text, warn = false) {
   const said = document.getElementById("said");
   said.textContent = text;
@@ -78,26 +85,28 @@ function show(boxes) {
   document.getElementById("boxes").replaceChildren(...names);
 }
 
-picture.addEventListener("error", () => {
+function broken() {
   say("This frame cannot be shown: it is left out.", true);
   for (const name of ["draw", "undo", "finish"]) button(name)?.setAttribute("aria-disabled", "true");
   const on = Object.assign(document.createElement("a"), { href: "/", textContent: "Next frame", className: "button" });
   document.querySelector(".bar").append(on);
   pen = null;
-});
+}
 
 const keep = (rect) => then(async () => {
   const told = await ask("draw", { rect });
   if (told) show(told.boxes);
 });
 let pen = looked ? null : drawing(svg, { keep, say });
+picture.addEventListener("error", broken);
+if (picture.complete && !picture.naturalWidth) broken();
 const keys = {};
 
 function wire(name, key, act) {
   const one = button(name);
   if (!one) return;
   keys[key] = act;
-  if (one.tagName === "BUTTON") one.addEventListener("click", () => pen || looked ? act() : undefined);
+  if (one.tagName === "BUTTON") one.addEventListener("click", () => (pen || looked) && there() ? act() : undefined);
 }
 
 wire("draw", "d", () => pen.begin());
@@ -125,6 +134,7 @@ if (pen) {
   let dragging = false;
   svg.addEventListener("pointerdown", (event) => {
     dragging = Boolean(pen) && !pen.active && event.button === 0;
+    if (dragging && !there()) dragging = false;
     if (dragging) pen.begin();
   }, { capture: true });
   svg.addEventListener("pointerup", () => {
@@ -142,6 +152,6 @@ document.addEventListener("keydown", (event) => {
   const act = (pen || looked) && keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || event.repeat) return;
   event.preventDefault();
-  act();
+  if (there()) act();
 });
 document.documentElement.dataset.ready = "";
