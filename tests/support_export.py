@@ -27,7 +27,7 @@ from cityguessr_data.run.assemble import assemble
 from cityguessr_data.run.store import Store
 
 FRAMES = 4
-FILMS = "/data/alices films"
+FILMS = "/data/some films"
 """Where the local source lay."""
 PLACES = {
     "walk": ("Tokyo", "Tokyo", "Japan", "Asia"),
@@ -35,7 +35,7 @@ PLACES = {
     "home": ("Lyon", "Auvergne-Rhône-Alpes", "France", "Europe"),
 }
 VIDEOS: dict[str, dict[str, Any]] = {
-    "walk": {"url": "https://a.example.com/walk.mp4", "license": "CC-BY-4.0", "channel": "Ann", "title": "A | walk"},
+    "walk": {"url": "https://a.example.com/walk.mp4", "license": "CC-BY-4.0", "channel": "Keeper", "title": "A | walk"},
     "drive": {"url": "https://www.b.example.com/drive.mp4", "license": None, "channel": None, "title": None},
     "home": {"url": f"{FILMS}/home.mp4", "license": "mine", "channel": None, "title": None},
 }

@@ -141,7 +141,7 @@ def table_of(out: Path, name: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served(out: Path, reviewer: str = "ann", taxonomy: Path | None = None) -> Iterator[str]:
+def served(out: Path, reviewer: str = "keeper", taxonomy: Path | None = None) -> Iterator[str]:
     """The page of a data set in this process; gives its one-time link."""
     links: queue.Queue[str | Exception] = queue.Queue()
     stop = threading.Event()

@@ -101,7 +101,7 @@ def decide(
     action: str,
     box: Box | None = None,
     *,
-    reviewer: str = "ana",
+    reviewer: str = "keeper",
     undoes: str | None = None,
 ) -> str:
     """Append one decision about a sampled frame; returns its id."""

@@ -34,7 +34,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     dest = tmp_path_factory.mktemp("x") / "dest"
-    run_export(out, "croissant", dest, contact="mia@example.org")
+    run_export(out, "croissant", dest, contact="removal@example.org")
     return dest
 
 
@@ -139,7 +139,7 @@ def test_the_responsible_ai_fields_say_what_is_true(exported: Path, tmp_path: Pa
     told = json.loads((exported / "croissant.json").read_text())
     assert told["conformsTo"] == "http://mlcommons.org/croissant/1.1"
     text = json.dumps({name: value for name, value in told.items() if name.startswith("rai:")})
-    for said in ("CC-BY-4.0 (1)", "a.example.com (1)", "mia@example.org", "No detector finds every face", "ab" * 32,
+    for said in ("CC-BY-4.0 (1)", "a.example.com (1)", "removal@example.org", "No detector finds every face", "ab" * 32,
                  "The review is finished", "0.86 at 120 px"):  # fmt: skip
         assert said in text, said
     for name in ("dataCollection", "dataLimitations", "personalSensitiveInformation", "dataReleaseMaintenancePlan"):

@@ -166,7 +166,7 @@ def test_videos_that_are_gone_and_not_in_the_export_are_not_told(tmp_path: Path)
 @pytest.mark.parametrize("to", ["webdataset", "links"])
 def test_the_readme_says_what_it_is(tmp_path: Path, to: str) -> None:
     out = reviewed(tmp_path / "out")
-    result = run_export(out, to, tmp_path / "x", contact="Mia <mia@example.org>")
+    result = run_export(out, to, tmp_path / "x", contact="Data desk <removal@example.org>")
     assert not any("--contact" in note for note in result.notes)
     text = said_by(tmp_path / "x", to)
     counts = {
@@ -174,7 +174,7 @@ def test_the_readme_says_what_it_is(tmp_path: Path, to: str) -> None:
         "links": "4 clips (no frames) of 2 source videos, from 2 cities, 2 states, 2 countries, 2 continents",
     }
     for said in (
-        "# small streets Version 1.2.0.", counts[to], "Write to Mia \\<mia@example.org\\> with the link",
+        "# small streets Version 1.2.0.", counts[to], "Write to Data desk \\<removal@example.org\\> with the link",
         "| a.example.com | 1 |", "| CC-BY-4.0 | 1 |", "The pictures belong to whoever filmed them",
         "RetinaFace (mobilenet0.25; `net_0.25.onnx`", "a Gaussian of 63 px", "The review is finished.",
         "How many faces were missed was not measured", "No detector finds every face", "It must not be used for",

@@ -30,7 +30,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     dest = tmp_path_factory.mktemp("x") / "hub"
-    run_export(out, "huggingface", dest, contact="Mia <mia@example.org>")
+    run_export(out, "huggingface", dest, contact="Data desk <removal@example.org>")
     return dest
 
 
@@ -129,7 +129,7 @@ def test_the_card_says_what_it_is(exported: Path) -> None:
     for said in (
         "Version 1.2.0. 5 clips (20 frames) of 3 source videos, from 3 cities, 3 states, 3 countries, 2 continents; "
         "2 minutes of footage",
-        "Write to Mia \\<mia@example.org\\> with the link of the video",
+        "Write to Data desk \\<removal@example.org\\> with the link of the video",
         "| a.example.com | 1 |", "| b.example.com | 1 |", "| files of the publisher | 1 |",
         "| CC-BY-4.0 | 1 |", "| mine | 1 |", "| not stated | 1 |",
         "| Cities | 3 | Tokyo (3) |", "| Continents | 2 | Asia (3) | Europe (2) |",

@@ -19,7 +19,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ann(out: Path) -> Iterator[Client]:
+def keeper(out: Path) -> Iterator[Client]:
     """Lets herself in by HTTP alone."""
     with served(out) as link:
         yield Client(link).enter()

@@ -30,31 +30,31 @@ def seen(out: Path, clip_id: str) -> int:
     return sum(one.clip_id == clip_id for one in decisions(out))
 
 
-def test_frames_come_from_the_source_and_are_never_stored(out: Path, ann: Client) -> None:
+def test_frames_come_from_the_source_and_are_never_stored(out: Path, keeper: Client) -> None:
     before = state_of(out)
-    answer = ann.get(f"/frame/{SURE}/2.jpg")
+    answer = keeper.get(f"/frame/{SURE}/2.jpg")
     assert answer.headers["content-type"] == "image/jpeg" and colour_of(answer.body) == "red"
-    assert colour_of(ann.get(f"/frame/{SURE}/0.jpg?width=320").body) == "red"
-    assert "Shown unblurred" in ann.get(f"/clip/{SURE}").text
+    assert colour_of(keeper.get(f"/frame/{SURE}/0.jpg?width=320").body) == "red"
+    assert "Shown unblurred" in keeper.get(f"/clip/{SURE}").text
     assert state_of(out) == before
 
 
 def test_without_the_source_the_saved_frame_is_shown_and_the_page_says_why(tmp_path: Path) -> None:
     out = write_reviewed(tmp_path / "out", originals=False)
     with served(out) as link:
-        ann = Client(link).enter()
-        assert colour_of(ann.get(f"/frame/{SURE}/2.jpg").body) == "blue"
-        page = ann.get(f"/clip/{SURE}").text
+        keeper = Client(link).enter()
+        assert colour_of(keeper.get(f"/frame/{SURE}/2.jpg").body) == "blue"
+        page = keeper.get(f"/clip/{SURE}").text
         assert "Shown blurred, as it is saved: " in page and "Shown unblurred" not in page
 
 
-def test_a_source_that_breaks_is_said_and_not_passed_off(out: Path, ann: Client) -> None:
+def test_a_source_that_breaks_is_said_and_not_passed_off(out: Path, keeper: Client) -> None:
     original = out.parent / "out.src" / "clips" / "v_1" / SURE / "003.jpg"
     original.write_bytes(original.read_bytes()[:200])
-    broken = ann.get(f"/frame/{SURE}/2.jpg")
+    broken = keeper.get(f"/frame/{SURE}/2.jpg")
     assert broken.status == 503 and not broken.body.startswith(b"\xff\xd8")
-    assert colour_of(ann.get(f"/frame/{SURE}/2.jpg").body) == "blue"
-    assert "Shown blurred, as it is saved: its source cannot be decoded" in ann.get(f"/clip/{SURE}").text
+    assert colour_of(keeper.get(f"/frame/{SURE}/2.jpg").body) == "blue"
+    assert "Shown blurred, as it is saved: its source cannot be decoded" in keeper.get(f"/clip/{SURE}").text
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     faces = {f'a&b <i>"{hostile}_00000': [(0, 0.9, (1.0, 2.0, 30.0, 40.0))]}
     out = write_reviewed(tmp_path / "out", {"x_00000": faces.popitem()[1]}, title=hostile)
     with served(out, reviewer=hostile) as link:
-        ann = Client(link).enter()
-        page = ann.get("/clip/x_00000").text
+        keeper = Client(link).enter()
+        page = keeper.get("/clip/x_00000").text
         assert "<img src=x" not in page and "&lt;img src=x onerror" in page and "{{7*7}}" in page
-        ann.decide("x_00000", "drop", 0)
-        assert "<img" not in ann.other_tab("b").decide("x_00000", "drop", 0).json["html"].split("stage")[0]
+        keeper.decide("x_00000", "drop", 0)
+        assert "<img" not in keeper.other_tab("b").decide("x_00000", "drop", 0).json["html"].split("stage")[0]
 
 
 def test_a_clip_that_was_made_anew_since_it_was_reviewed_comes_first_and_says_so(out: Path) -> None:
@@ -109,25 +109,25 @@ def test_a_clip_that_was_made_anew_since_it_was_reviewed_comes_first_and_says_so
         Client(link).enter().decide(EMPTY, "draw", 0, 3, rect=[1, 2, 30, 40])
     made_anew(out, EMPTY)
     with served(out) as link:
-        ann = Client(link, tab="b" * 32).enter()
-        page = ann.post("/show")
+        keeper = Client(link, tab="b" * 32).enter()
+        page = keeper.post("/show")
         assert shown(page) == EMPTY
         assert "This clip was made anew since it was reviewed: look again." in page.json["html"]
         assert "made anew since they were reviewed: 0 of 1 looked at" in page.json["html"]
         assert "waits for a decision" in page.json["html"]
         assert read_progress(Store(out)).unfinished == (SURE, BOTH, EMPTY)
         assert "<b>1</b> of 4 finished" in page.json["html"]  # the one without decisions or a blurred face
-        assert shown(ann.decide(EMPTY, "accept", 1, 3)) == DOUBT
-        assert "<b>2</b> of 4 finished" in ann.get("/done").text
-        assert "made anew since it was reviewed" not in ann.get(f"/clip/{EMPTY}").text
+        assert shown(keeper.decide(EMPTY, "accept", 1, 3)) == DOUBT
+        assert "<b>2</b> of 4 finished" in keeper.get("/done").text
+        assert "made anew since it was reviewed" not in keeper.get(f"/clip/{EMPTY}").text
     with served(out) as link:
         assert shown(Client(link, tab="c" * 32).enter().post("/show")) == DOUBT
 
 
-def test_a_tab_that_was_closed_frees_its_clip(ann: Client) -> None:
-    assert [shown(tab.post("/show")) for tab in (ann, ann.other_tab("b"))] == [DOUBT, BOTH]
-    assert ann.post("/leave").status == 200
-    assert shown(ann.other_tab("c").post("/show")) == DOUBT
+def test_a_tab_that_was_closed_frees_its_clip(keeper: Client) -> None:
+    assert [shown(tab.post("/show")) for tab in (keeper, keeper.other_tab("b"))] == [DOUBT, BOTH]
+    assert keeper.post("/leave").status == 200
+    assert shown(keeper.other_tab("c").post("/show")) == DOUBT
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_no_wish_is_refused_in_words(untouched: tuple[Path, Client], pat
     assert answer.status == 400 and said in answer.json["said"]
 
 
-def test_progress_is_what_contract_4_says(out: Path, ann: Client) -> None:
+def test_progress_is_what_contract_4_says(out: Path, keeper: Client) -> None:
     """The page counts in memory; read_progress reads the disk."""
     steps = [
         (DOUBT, "accept", 5),
@@ -158,37 +158,37 @@ def test_progress_is_what_contract_4_says(out: Path, ann: Client) -> None:
         (EMPTY, "mark", 0),
     ]
     for clip_id, action, frame in steps:
-        answer = ann.decide(clip_id, action, seen(out, clip_id), frame, value="montage")
+        answer = keeper.decide(clip_id, action, seen(out, clip_id), frame, value="montage")
         progress = read_progress(Store(out))
         assert f"<b>{progress.n_finished}</b> of {progress.n_clips} finished" in answer.json["html"], action
     for _ in steps:
-        answer = ann.post("/undo")
+        answer = keeper.post("/undo")
         progress = read_progress(Store(out))
         assert f"<b>{progress.n_finished}</b> of {progress.n_clips} finished" in answer.json["html"]
 
 
 def test_a_new_server_goes_on_where_the_last_one_was(out: Path) -> None:
     with served(out) as link:
-        ann = Client(link).enter()
-        ann.decide(DOUBT, "accept", 0, 5)
-        ann.decide(SURE, "reject", 0, 2)
+        keeper = Client(link).enter()
+        keeper.decide(DOUBT, "accept", 0, 5)
+        keeper.decide(SURE, "reject", 0, 2)
     with served(out) as link:
-        ann = Client(link).enter()
-        assert shown(ann.post("/show")) == BOTH
-        assert "<b>3</b> of 4 finished" in ann.get("/done").text
-        assert shown(ann.post("/undo")) == SURE  # a tab that lived through it
-        assert ann.decide(SURE, "drop", seen(out, SURE), 2).status == 200
+        keeper = Client(link).enter()
+        assert shown(keeper.post("/show")) == BOTH
+        assert "<b>3</b> of 4 finished" in keeper.get("/done").text
+        assert shown(keeper.post("/undo")) == SURE  # a tab that lived through it
+        assert keeper.decide(SURE, "drop", seen(out, SURE), 2).status == 200
 
 
 def test_nothing_but_decisions_is_written(out: Path) -> None:
     before = state_of(out)
     with served(out) as link:
-        ann = Client(link).enter()
+        keeper = Client(link).enter()
         for path in ("/", f"/clip/{SURE}", f"/label/{SURE}", f"/frame/{SURE}/2.jpg", "/done"):
-            assert ann.get(path).status == 200
-        ann.decide(SURE, "draw", 0, 2, rect=[1, 2, 30, 40])
-        ann.decide(DOUBT, "drop", 0)
-        ann.post("/undo")
+            assert keeper.get(path).status == 200
+        keeper.decide(SURE, "draw", 0, 2, rect=[1, 2, 30, 40])
+        keeper.decide(DOUBT, "drop", 0)
+        keeper.post("/undo")
     after = state_of(out)
     new = {path for path in after if after[path] != before.get(path)} | set(before) - set(after)
     assert new == {

@@ -22,10 +22,10 @@ pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip instal
 
 
 def test_ctrl_c_is_the_normal_end(out: Path) -> None:
-    with started(out, "--reviewer", "Ann", "--json") as (process, link):
-        ann = Client(link).enter()
-        ann.decide(DOUBT, "accept", 0, 5)
-        ann.decide(SURE, "reject", 0, 2)
+    with started(out, "--reviewer", "Keeper", "--json") as (process, link):
+        keeper = Client(link).enter()
+        keeper.decide(DOUBT, "accept", 0, 5)
+        keeper.decide(SURE, "reject", 0, 2)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
@@ -34,7 +34,7 @@ def test_ctrl_c_is_the_normal_end(out: Path) -> None:
         "out": str(out), "exit_code": 0, "decided": {"accept": 1, "reject": 2}, "decisions": 3,
         "clips": 4, "finished": 3, "looked_at": 2, "look_again": 0, "stale_decisions": 0,
     }  # fmt: skip
-    assert [row["reviewer"] for row in table_of(out, "decisions")] == ["Ann"] * 3
+    assert [row["reviewer"] for row in table_of(out, "decisions")] == ["Keeper"] * 3
 
 
 def test_the_command_that_applies_it_has_the_taxonomy(out: Path, tmp_path: Path) -> None:

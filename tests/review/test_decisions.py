@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 def decision(action: Action = "accept", second: int = 0, **more: object) -> Decision:
     told = {"position": 3, "box": (0.1, 0.2, 1e4 / 3, 7.0), "undoes": "x", "value": None} | more
     when = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
-    return Decision(action, "c_00000", "f", "Ana", "tab", when, new_id(), **told)  # type: ignore[arg-type]
+    return Decision(action, "c_00000", "f", "Keeper", "tab", when, new_id(), **told)  # type: ignore[arg-type]
 
 
 def test_what_is_appended_is_read_again_in_order(store: Store) -> None:

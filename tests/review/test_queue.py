@@ -58,7 +58,7 @@ def many(seed: int, videos: int = 6, clips: int = 5) -> dict[str, Detections]:
 
 
 def decision(action: Action, clip_id: str, fingerprint: str, position: int = 0) -> Decision:
-    return Decision(action, clip_id, fingerprint, "ann", "a" * 32, datetime.now(UTC), new_id(), position)
+    return Decision(action, clip_id, fingerprint, "keeper", "a" * 32, datetime.now(UTC), new_id(), position)
 
 
 @pytest.fixture(scope="module")

@@ -248,12 +248,12 @@ def test_the_page_names_the_command_that_applies_it_with_its_taxonomy(out: Path,
     levels = "city_id,city,state_id,state,country_id,country,continent_id,continent"
     cities.write_text(f"{levels}\n0,Atlantis,0,Deep,0,Ocean,0,Europe\n")
     with served(out, taxonomy=cities) as link:
-        ann = Client(link).enter()
+        keeper = Client(link).enter()
         told_by = f"<code>cgtool review {out} --apply --taxonomy &#39;{cities}&#39;</code>"
         for path in ("/", "/done", f"/clip/{SURE}", f"/label/{SURE}"):
-            assert told_by in ann.get(path).text, path
+            assert told_by in keeper.get(path).text, path
         for clip_id, detections in FACES.items():
-            answer = ann.decide(clip_id, "drop", 0, detections[0][0] if detections else 3)
+            answer = keeper.decide(clip_id, "drop", 0, detections[0][0] if detections else 3)
         assert "Every clip was looked at" in answer.json["html"] and told_by in answer.json["html"]
     with served(out) as link:
         assert f"<code>cgtool review {out} --apply</code>" in Client(link).enter().get("/done").text

@@ -175,17 +175,17 @@ def test_the_same_key_takes_back_what_holds_whichever_tab_decided_it(out: Path, 
     tab = person.open(f"{person.site}/clip/{DOUBT}?frame=5")
     buttons = tab.page.locator(".actions button[aria-pressed=true]")
     assert buttons.all_inner_texts() == ["e\nNot every frame after all", "x\nKeep the clip after all"]
-    assert "dropped by ann" in tab.page.inner_text(".flags")
+    assert "dropped by keeper" in tab.page.inner_text(".flags")
     tab.press("x")
     assert not tab.page.locator("dialog#drop").is_visible()
-    assert tab.said == f"{DOUBT} is kept after all; ann had dropped it."
+    assert tab.said == f"{DOUBT} is kept after all; keeper had dropped it."
     tab.click("e Not every frame after all")
     assert (tab.clip, buttons.count()) == (DOUBT, 0)
     assert [action for action, *_ in told(out)] == ["every-frame", "drop", "undo", "undo"]
     tab.press("a")
     assert tab.clip == BOTH
     tab.press("ArrowUp")
-    assert "accepted by ann" in tab.page.inner_text(".frame-line")
+    assert "accepted by keeper" in tab.page.inner_text(".frame-line")
     tab.press("a")
     assert (tab.clip, buttons.count()) == (DOUBT, 0) and told(out)[-1] == ("undo", DOUBT, None)
 
@@ -272,15 +272,15 @@ def test_the_help_names_every_key_and_makes_a_link_for_somebody_else(browser: An
     tab.press("?")
     keys = set(tab.page.locator(".keys kbd").all_text_contents())
     assert {"a", "r", "b", "d", "e", "x", "u", "l", "z", "h", "?", "←", "→", "↑", "↓"} <= keys
-    tab.page.get_by_label("Another browser or reviewer").fill("Bob")
+    tab.page.get_by_label("Another browser or reviewer").fill("Guest")
     tab.click("Make a link")
     link = str(tab.page.locator("#invite output").text_content())
-    bob = Reviewer(browser, link)
-    other = bob.open()
+    guest = Reviewer(browser, link)
+    other = guest.open()
     assert other.clip == BOTH  # the first one is taken
     other.press("r", "r")
-    assert [(one.reviewer, one.clip_id) for one in decisions(out)] == [("Bob", BOTH)]
-    bob.context.close()
+    assert [(one.reviewer, one.clip_id) for one in decisions(out)] == [("Guest", BOTH)]
+    guest.context.close()
     tab.press("Escape")
     assert not tab.page.locator("dialog#help").is_visible()
 

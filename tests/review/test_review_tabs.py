@@ -79,7 +79,7 @@ def test_a_kill_in_mid_review_loses_nothing(browser: Any, out: Path) -> None:
         until(lambda: "The server has stopped" in tab.said)
         first.context.close()
     assert [(one.action, one.clip_id) for one in before] == [("accept", DOUBT), ("reject", BOTH), ("draw", BOTH)]
-    with started(out, "--reviewer", "Bob") as (process, link):
+    with started(out, "--reviewer", "Guest") as (process, link):
         second = Reviewer(browser, link)
         tab = second.open()
         assert decisions(out) == before

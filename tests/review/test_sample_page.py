@@ -43,7 +43,7 @@ def sampling(out: Path, n: int) -> Iterator[tuple[str, queue.Queue[Any]]]:
 
     def run() -> None:
         try:
-            links.put(look_and_report(SampleConfig(out, "ann", n), links.put, stop))
+            links.put(look_and_report(SampleConfig(out, "keeper", n), links.put, stop))
         except Exception as exc:
             links.put(exc)
             raise
@@ -158,7 +158,7 @@ def test_a_whole_sample(out: Path, context: Any) -> None:
     assert (row.recall.hits, row.recall.n, row.precision.hits, row.precision.n) == (1, 2, 1, 4)
     drawn = [one for one in decisions(out) if one.action in ("drawn", "draw")]
     assert [one.action for one in drawn] == ["drawn", "drawn", "draw"] and drawn[2].box == drawn[1].box
-    assert {one.reviewer for one in decisions(out)} == {"ann"}
+    assert {one.reviewer for one in decisions(out)} == {"keeper"}
     assert drawn[0].box == pytest.approx(FACE, abs=1.0)
 
 

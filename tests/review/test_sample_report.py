@@ -36,7 +36,7 @@ def test_report_counts_only_what_was_looked_at(sampled: tuple[Store, Sample]) ->
         decide(log, frame, "drawn", FACE)
         if n < 2:
             decide(log, frame, "drawn", BESIDE)
-        decide(log, frame, "looked", reviewer="ben")
+        decide(log, frame, "looked", reviewer="second")
     decide(log, sample.frames[6], "drawn", FACE)  # not finished
     report = make_report(store, sample)
     assert (report.n_frames, report.n_looked, report.n_left) == (10, 6, 4)
@@ -44,7 +44,7 @@ def test_report_counts_only_what_was_looked_at(sampled: tuple[Store, Sample]) ->
     row = report.measured.all
     assert (row.recall.hits, row.recall.n) == (6, 8)
     assert (row.within_reach.hits, row.precision.hits, row.precision.n) == (8, 6, 6)
-    assert report.reviewers == ("ana", "ben")
+    assert report.reviewers == ("keeper", "second")
     keep_report(store, report)
     kept = json.loads((store.work / "review" / "recall.json").read_text())
     assert kept["measured"]["all"]["recall"]["value"] == 0.75
@@ -114,7 +114,7 @@ def test_what_is_printed(sampled: tuple[Store, Sample], capsys: pytest.CaptureFi
     words = lines[1].split()
     assert words[:3] == ["all", "9", "100.0"] and words[3].startswith("(") and words[3].endswith("100)")
     assert any(line.split()[:3] == ["<", "16", "0"] and "–" in line for line in lines)
-    assert any("9 of 10 frames of 2 source videos, by ana" in line for line in lines)
+    assert any("9 of 10 frames of 2 source videos, by keeper" in line for line in lines)
     assert any(line.startswith("left") and "1 frame" in line for line in lines)
 
 

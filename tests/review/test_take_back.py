@@ -22,31 +22,31 @@ def holding(out: Path, clip_id: str = SURE) -> ClipReview:
 @pytest.mark.parametrize(
     ("action", "frame", "told_before", "said"),
     [
-        ("drop", 2, "dropped by ann", f"{SURE} is kept after all; ann had dropped it."),
-        ("every-frame", 2, "asked for by ann", f"Not every frame of {SURE} after all; ann had asked for it."),
-        ("accept", 2, "accepted by ann", f"Frame 3 of {SURE} is not accepted after all; it was by ann."),
+        ("drop", 2, "dropped by keeper", f"{SURE} is kept after all; keeper had dropped it."),
+        ("every-frame", 2, "asked for by keeper", f"Not every frame of {SURE} after all; keeper had asked for it."),
+        ("accept", 2, "accepted by keeper", f"Frame 3 of {SURE} is not accepted after all; it was by keeper."),
     ],
 )
 def test_another_reviewer_takes_it_back_after_a_restart(
     out: Path, action: str, frame: int, told_before: str, said: str
 ) -> None:
     with served(out) as link:
-        ann = Client(link).enter()
+        keeper = Client(link).enter()
         before = read_progress(Store(out)).n_finished
-        assert ann.decide(SURE, action, 0, frame).status == 200
-    with served(out, reviewer="Bob") as link:
-        bob = Client(link, tab="b" * 32).enter()
-        page = bob.get(f"/clip/{SURE}?frame={frame}").text
+        assert keeper.decide(SURE, action, 0, frame).status == 200
+    with served(out, reviewer="Guest") as link:
+        guest = Client(link, tab="b" * 32).enter()
+        page = guest.get(f"/clip/{SURE}?frame={frame}").text
         assert told_before in page and page.count('aria-pressed="true"') == 1
-        assert bob.post("/undo").status == 400  # this is not the tab that did it
-        answer = bob.decide(SURE, action, 1, frame, take_back=True)
+        assert guest.post("/undo").status == 400  # this is not the tab that did it
+        answer = guest.decide(SURE, action, 1, frame, take_back=True)
         assert answer.status == 200 and answer.json["said"] == said
         assert shown(answer) == SURE and 'aria-pressed="true"' not in answer.json["html"]
-        assert "ann" not in answer.json["html"].split('<section class="where"')[1].split("</section>")[0]
+        assert "keeper" not in answer.json["html"].split('<section class="where"')[1].split("</section>")[0]
         assert f"<b>{before}</b> of {len(QUEUE)} finished" in answer.json["html"]
     assert holding(out).counting == () and read_progress(Store(out)).n_finished == before
     first, undo = decisions(out)
-    assert (undo.action, undo.undoes, undo.reviewer) == ("undo", first.decision_id, "Bob")
+    assert (undo.action, undo.undoes, undo.reviewer) == ("undo", first.decision_id, "Guest")
 
 
 def test_every_decision_that_makes_it_so_is_taken_back(out: Path) -> None:
@@ -59,36 +59,36 @@ def test_every_decision_that_makes_it_so_is_taken_back(out: Path) -> None:
         Client(link).enter().decide(SURE, "drop", 0)
     log = DecisionLog(Store(out))
     (row,) = decisions(out)
-    log.append("v_1", [replace(row, decision_id=new_id(), reviewer="Cy")])
+    log.append("v_1", [replace(row, decision_id=new_id(), reviewer="Third")])
     with served(out) as link:
         said = Client(link).enter().decide(SURE, "drop", 2, take_back=True).json["said"]
-    assert said == f"{SURE} is kept after all; ann, Cy had dropped it."
+    assert said == f"{SURE} is kept after all; keeper, Third had dropped it."
     assert not holding(out).dropped and len(decisions(out)) == 4
 
 
-def test_only_what_is_named_is_taken_back(out: Path, ann: Client) -> None:
+def test_only_what_is_named_is_taken_back(out: Path, keeper: Client) -> None:
     for n, (action, frame) in enumerate([("accept", 2), ("accept", 4), ("every-frame", 2), ("drop", 2)]):
-        ann.decide(SURE, action, n, frame)
-    ann.decide(SURE, "accept", 4, 4, take_back=True)
+        keeper.decide(SURE, action, n, frame)
+    keeper.decide(SURE, "accept", 4, 4, take_back=True)
     assert (holding(out).accepted, holding(out).every_frame, holding(out).dropped) == ({2}, True, True)
-    ann.decide(SURE, "drop", 5, 4, take_back=True)
+    keeper.decide(SURE, "drop", 5, 4, take_back=True)
     assert (holding(out).accepted, holding(out).every_frame, holding(out).dropped) == ({2}, True, False)
-    assert shown(ann.post("/undo")) == SURE  # what this tab did last and still holds
+    assert shown(keeper.post("/undo")) == SURE  # what this tab did last and still holds
     assert (holding(out).accepted, holding(out).every_frame) == ({2}, False)
 
 
-def test_nobody_takes_back_what_they_have_not_seen(out: Path, ann: Client) -> None:
-    bob = ann.other_tab("b")
-    bob.decide(SURE, "drop", 0)
-    late = ann.decide(SURE, "drop", 0, take_back=True)
-    assert late.status == 409 and "dropped by ann" in late.json["html"]
+def test_nobody_takes_back_what_they_have_not_seen(out: Path, keeper: Client) -> None:
+    guest = keeper.other_tab("b")
+    guest.decide(SURE, "drop", 0)
+    late = keeper.decide(SURE, "drop", 0, take_back=True)
+    assert late.status == 409 and "dropped by keeper" in late.json["html"]
     assert told(out) == [("drop", SURE, None)]
 
 
 @pytest.mark.parametrize("action", ["drop", "every-frame", "accept"])
-def test_what_does_not_hold_is_not_taken_back(out: Path, ann: Client, action: str) -> None:
-    ann.decide(SURE, "accept", 0, 4)
-    answer = ann.decide(SURE, action, 1, 2, take_back=True)
+def test_what_does_not_hold_is_not_taken_back(out: Path, keeper: Client, action: str) -> None:
+    keeper.decide(SURE, "accept", 0, 4)
+    answer = keeper.decide(SURE, action, 1, 2, take_back=True)
     assert answer.status == 200 and "so already" in answer.json["said"]
     assert told(out) == [("accept", SURE, 4)]
 
