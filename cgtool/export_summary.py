@@ -13,6 +13,7 @@ from cityguessr_data.core.units import size
 
 from .bench_progress import _Bar
 from .console import plain, print_json, say, stderr, stdout
+from .listing import LISTED, some
 from .summary import plural
 from .tables import cut, fact
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from cityguessr_data.publish.frames import FramesError
 
 _FACT = 10  # columns of the name of a fact
-_LISTED = 10
 _LINE_EVERY_S = 10.0
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -69,10 +69,10 @@ class ExportProgress(_Bar):
 
 def list_faults(error: FramesError) -> None:
     """The frames that cannot be exported, a line each."""
-    for fault in error.faults[:_LISTED]:
+    for fault in error.faults[:LISTED]:
         say(f"  {plain(fault)}")
-    if len(error.faults) > _LISTED:
-        say(f"  and {len(error.faults) - _LISTED:,} more")
+    if len(error.faults) > LISTED:
+        say(f"  and {len(error.faults) - LISTED:,} more")
 
 
 def show_export(result: ExportResult, *, as_json: bool) -> None:
@@ -106,8 +106,7 @@ def _facts(result: ExportResult) -> Iterator[tuple[str, str]]:
     if result.parts:
         yield "parts", ", ".join(f"{part} {n:,}" for part, n in result.parts.items())
     for why, ids in result.left_out.items():
-        more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
-        yield "left out", f"{plural(len(ids), 'clip')} {why}: {', '.join(map(cut, ids[:_LISTED]))}{more}"
+        yield "left out", f"{plural(len(ids), 'clip')} {why}: {some(ids)}"
     yield "faces", _faces(result)
     yield "review", _review(result)
     done = "was done already: every file is as it was written" if result.was_done else f"{config.to}, {config.dest}"

@@ -7,16 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import plain, print_json, say, stdout
+from .console import print_json, say, stdout
+from .listing import list_failed, list_lines, say_cut_off, some
 from .summary import plural, span
-from .tables import cut, fact
+from .tables import fact
 
 if TYPE_CHECKING:
     from cityguessr_data.over_frames.go import StageResult
     from cityguessr_data.over_frames.label import FileResult
 
 _FACT = 10  # columns of the name of a fact
-_LISTED = 10
 
 
 def show_stage(out: Path, result: StageResult, verb: str, *, as_json: bool) -> None:
@@ -47,14 +47,9 @@ def show_stage(out: Path, result: StageResult, verb: str, *, as_json: bool) -> N
     else:
         done = result.n_done_before + report.done
         _print([("videos", f"{done:,} of {result.n_units:,} {verb}"), ("this run", _this_run(result))])
-    if report.failed:
-        say("failed, and left as before:")
-        _list([f"{f.video_id}: {f.error_class}: {f.message}" for f in report.failed])
-    if result.stopped:
-        say(f"stopped: {plain(str(result.stopped))}")
-    if result.interrupted:
-        say("interrupted: what is done is kept; the same command goes on from here")
-    elif result.exit_code == 1:
+    list_failed(result)
+    say_cut_off(result)
+    if result.exit_code == 1 and not (result.stopped or result.interrupted):
         say("mend these frames and run the same command again: it does what is missing")
 
 
@@ -83,11 +78,10 @@ def show_file(out: Path, result: FileResult, *, as_json: bool) -> None:
         _print(list(_file_facts(result)))
     if result.incomplete:
         say("not labelled whole, and left as before:")
-        _list([f"{one.clip_id}: {one.n_lacking} of {one.n_frames} frames lack a label" for one in result.incomplete])
-    if result.stopped:
-        say(f"stopped: {plain(str(result.stopped))}")
-    if result.interrupted:
-        say("interrupted: what is done is kept; the same command goes on from here")
+        list_lines(
+            [f"{one.clip_id}: {one.n_lacking} of {one.n_frames} frames lack a label" for one in result.incomplete]
+        )
+    say_cut_off(result)
 
 
 def _file_facts(result: FileResult) -> Iterator[tuple[str, str]]:
@@ -97,27 +91,17 @@ def _file_facts(result: FileResult) -> Iterator[tuple[str, str]]:
     if result.incomplete:
         yield "incomplete", f"{plural(len(result.incomplete), 'clip')} with frames that the file has no label for"
     if result.unnamed:
-        yield "not named", f"{plural(len(result.unnamed), 'clip')}, left as before: {_some(result.unnamed)}"
+        yield "not named", f"{plural(len(result.unnamed), 'clip')}, left as before: {some(result.unnamed)}"
     if result.n_without:
         yield "without", f"{plural(result.n_without, 'clip')} without a scene label now"
     if result.unknown:
         what = "clip" if result.form == "frames" else "video"
-        some = _some(result.unknown)
-        yield "unknown", f"{plural(len(result.unknown), what)} of the file that the data set does not have: {some}"
+        yield (
+            "unknown",
+            f"{plural(len(result.unknown), what)} of the file that the data set does not have: {some(result.unknown)}",
+        )
     if result.n_astray:
         yield "astray", f"{plural(result.n_astray, 'row')} for positions that their clips do not have"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-    return f"{', '.join(cut(name) for name in names[:_LISTED])}{more}"
-
-
-def _list(lines: Sequence[str]) -> None:
-    for line in lines[:_LISTED]:
-        say(f"  {plain(line)}")
-    if len(lines) > _LISTED:
-        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")
 
 
 def _print(facts: Sequence[tuple[str, str]]) -> None:

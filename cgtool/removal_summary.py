@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cityguessr_data.core.units import size
 
 from .console import plain, print_json, say, stdout
+from .listing import LISTED, list_lines, some
 from .summary import plural
 from .tables import cut, fact
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from cityguessr_data.run.take_out import TakenOut
 
 _FACT = 10  # columns of the name of a fact
-_LISTED = 10
 
 
 def show_removal(out: Path, wanted_id: str, removal: Removal, *, dry_run: bool, as_json: bool) -> None:
@@ -68,7 +68,7 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
     whole = [one.unit for one in taken.doomed if one.whole is not None]
     n_frames = sum(one.n_frames for one in taken.doomed)
     n_outside = sum(one.n_outside for one in taken.doomed)
-    videos = f"{plural(len(whole), 'video')} ({_some(whole)}), " if whole else ""
+    videos = f"{plural(len(whole), 'video')} ({some(whole)}), " if whole else ""
     yield (
         "would go" if dry_run else "removed",
         (f"{videos}{plural(len(taken.clip_ids), 'clip')}, {plural(n_frames, 'frame')}"),
@@ -78,7 +78,7 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
     if taken.cache.elsewhere:
         folders = ", ".join(map(str, taken.cache.elsewhere))
         yield "cache", f"not cleared: this data set was copied or moved; look for sources in {folders}"
-    for path in taken.own_files[:_LISTED]:
+    for path in taken.own_files[:LISTED]:
         yield "not yours" if not path else "your file", f"{path} was not touched"
     if n_outside:
         yield "originals", f"{plural(n_outside, 'frame')} lie where they were imported from, and were not touched"
@@ -92,14 +92,16 @@ def show_outside(outside: Sequence[Path]) -> None:
     if outside:
         frames = plural(len(outside), "frame")
         say(f"{frames} of these clips lie behind links, outside the data set, and stay; delete them yourself:")
-        _list(sorted({str(path.parent) for path in outside}))
+        list_lines(sorted({str(path.parent) for path in outside}))
 
 
 def show_exports(removal: Removal) -> None:
     """Name the exports that still hold what was removed."""
     if removal.exports:
         say("these exports hold clips that were removed; make them again, and tell whoever has a copy:")
-        _list([f"{one.format} in {one.dest} (version {one.version}, {one.made_at[:10]})" for one in removal.exports])
+        list_lines(
+            [f"{one.format} in {one.dest} (version {one.version}, {one.made_at[:10]})" for one in removal.exports]
+        )
 
 
 def removal_json(removal: Removal) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def show_refresh(out: Path, result: Refreshed, *, as_json: bool) -> None:
         for title, states in _TITLES:
             if listed := result.of(*states):
                 say(title)
-                _list([_told(answer) for answer in listed])
+                list_lines([_told(answer) for answer in listed])
         for site, one in result.held_back.items():
             say(f"nothing of {plain(site)} was removed: {one.gone:,} of {one.answered:,} videos gone at once are many,")
             say("  and the site may be at fault, or the way to it. Look at some in a browser; if they are gone,")
@@ -197,25 +199,13 @@ def _refresh_facts(result: Refreshed) -> Iterator[tuple[str, str]]:
         kept = "" if result.removal else "; their clips stay: `--remove` takes them out"
         yield "new", f"{plural(len(result.newly_gone), 'video')} gone since the last time{kept}"
     if result.back:
-        yield "back", f"{plural(len(result.back), 'video')} there again: {_some(result.back)}"
+        yield "back", f"{plural(len(result.back), 'video')} there again: {some(result.back)}"
     if result.removal:
         yield from removal_facts(result.removal)
 
 
 def _told(answer: Answer) -> str:
     return ": ".join(filter(None, (answer.video_id, answer.error_class, answer.message)))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-    return f"{', '.join(cut(name) for name in names[:_LISTED])}{more}"
-
-
-def _list(lines: Sequence[str]) -> None:
-    for line in lines[:_LISTED]:
-        say(f"  {plain(line)}")
-    if len(lines) > _LISTED:
-        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")
 
 
 def _print(facts: Sequence[tuple[str, str]]) -> None:

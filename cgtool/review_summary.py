@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .console import plain, print_json, printing, say, stdout
+from .console import print_json, printing, say, stdout
+from .listing import list_failed, list_lines, say_cut_off, some
 from .summary import plural
-from .tables import cut, fact
+from .tables import fact
 
 if TYPE_CHECKING:
     from cityguessr_data.over_frames.apply_review import ApplyResult
     from cityguessr_data.review.reviewing import ReviewEnd
 
 _FACT = 10  # columns of the name of a fact
-_LISTED = 10
 GROUPS = ("made anew", "doubtful", "without any detection", "others")
 
 
@@ -127,41 +127,23 @@ def show_applied(out: Path, result: ApplyResult, *, as_json: bool) -> None:
             console.print(fact(name, value, _FACT))
     if result.lacking:
         say("no faces, and still blurred, for the source is not at hand:")
-        _list([f"{clip_id}, frame {position + 1}" for clip_id, position, _ in result.lacking])
+        list_lines([f"{clip_id}, frame {position + 1}" for clip_id, position, _ in result.lacking])
         say("build the data set again from its sources, and run the same command")
-    if report.failed:
-        say("failed, and left as before:")
-        _list([f"{f.video_id}: {f.error_class}: {f.message}" for f in report.failed])
-    if result.stopped:
-        say(f"stopped: {plain(str(result.stopped))}")
-    if result.interrupted:
-        say("interrupted: what is done is kept; the same command goes on from here")
+    list_failed(result)
+    say_cut_off(result)
 
 
 def _applied(result: ApplyResult) -> Iterator[tuple[str, str]]:
     done = result.report.done
-    if not (done or result.dropped):
-        yield "applied", "nothing to do"
-        return
-    yield "applied", f"{plural(done, 'video')} written, {plural(result.n_frames, 'frame')} blurred anew"
+    written = f"{plural(done, 'video')} written, {plural(result.n_frames, 'frame')} blurred anew"
+    yield "applied", written if done or result.dropped else "nothing to do"
     if result.n_relabelled:
         yield "labels", f"{plural(result.n_relabelled, 'clip')} given another city"
     if result.dropped:
-        some = ", ".join(cut(clip_id) for clip_id in result.dropped[:_LISTED])
-        yield (
-            "dropped",
-            f"{plural(len(result.dropped), 'clip')}: {some}{'' if len(result.dropped) <= _LISTED else ' …'}",
-        )
+        yield "dropped", f"{plural(len(result.dropped), 'clip')}: {some(result.dropped)}"
     if result.n_stale:
         yield "stale", _stale(result.n_stale)
 
 
 def _stale(n: int) -> str:
     return f"{plural(n, 'decision')} about earlier builds of their clips"
-
-
-def _list(lines: Sequence[str]) -> None:
-    for line in lines[:_LISTED]:
-        say(f"  {plain(line)}")
-    if len(lines) > _LISTED:
-        say(f"  and {len(lines) - _LISTED:,} more; --json lists them all")

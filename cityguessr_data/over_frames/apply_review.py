@@ -29,7 +29,7 @@ from ..run.store import Store
 from ..vision.blur import BlurConfig
 from ..vision.phash import phash
 from .go import StageResult, finish, run_over
-from .review_drops import take_out_dropped
+from .review_drops import take_out
 from .review_plan import PlaceOf, UnitPlan, plan_unit
 from .review_stage import ReblurStage, ReviewConfig
 from .review_writer import LACKING_KEY, ReviewWriterConfig
@@ -73,9 +73,9 @@ def apply_review(
         store.recover()
         log = DecisionLog(store)
         config = ReviewWriterConfig(_recorded(store, dataset, Places.of(store, taxonomy)), phash)
-        _check_cities(store, log, config.review.place_of)
+        dropped = _dropped(store, log, config.review.place_of)
         begun = _version_begun(store)
-        result = ApplyResult(0, 0, dropped=take_out_dropped(store, log))
+        result = ApplyResult(0, 0, dropped=take_out(store, dropped))
         units = read_units(store)
         plans, unblurred = {}, Unblurred(store)
         for name in sorted({unit.name for unit in units} & set(log.units())):
@@ -121,10 +121,13 @@ def _count(store: Store, result: ApplyResult, plans: Mapping[str, UnitPlan]) -> 
             result.n_relabelled += sum(clip.relabelled for clip in plan.clips)
 
 
-def _check_cities(store: Store, log: DecisionLog, place_of: PlaceOf) -> None:
-    """Refuse a city that is not known before anything is taken out or blurred."""
+def _dropped(store: Store, log: DecisionLog, place_of: PlaceOf) -> dict[str, frozenset[str]]:
+    """Unit -> its clips whose drop holds. A city that is not known is refused before any of them is taken out."""
+    dropped: dict[str, frozenset[str]] = {}
     for name in sorted(set(log.units()) & {path.stem for path in store.parts("clips")}):
-        for clip in clips_of(store, name, log.read(name)):
+        clips = list(clips_of(store, name, log.read(name)))
+        dropped[name] = frozenset(clip.clip_id for clip in clips if clip.review.dropped)
+        for clip in clips:
             if clip.review.city is not None and not clip.review.dropped:
                 try:
                     place_of(clip.review.city)
@@ -133,6 +136,7 @@ def _check_cities(store: Store, log: DecisionLog, place_of: PlaceOf) -> None:
                         f"{clip.clip_id} was given a city that is not known here: {exc.message}",
                         "Name the review's --taxonomy FILE, or take the label back on the page",
                     ) from exc
+    return {name: clip_ids for name, clip_ids in dropped.items() if clip_ids}
 
 
 def _pending(store: Store) -> Path:
