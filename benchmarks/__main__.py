@@ -21,26 +21,30 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NAMES = ("build_limit", "build_plain", "recall", "deface", "memory", "train", "loader", "evaluation", "growth")
 """In the order of the document. Each is a module with `measure(size, scratch) -> Section`."""
+APART = {"scale": "docs/scale.md"}
+"""Run only where they are named, for they take hours and 25 GB of disk; each has a document of its own."""
 
 
 def main() -> int:
     """Run what was asked for; the exit code is 1 where one failed."""
     parser = argparse.ArgumentParser(description="What docs/benchmarks.md tells, measured.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}, which all run without; {', '.join(APART)}"
+    )
     parser.add_argument("--size", choices=("full", "tiny"), default="full")
-    parser.add_argument("--doc", type=Path, help="[docs/benchmarks.md; with --size tiny none]")
+    parser.add_argument("--doc", type=Path, help="[docs/benchmarks.md, of scale docs/scale.md; with --size tiny none]")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if unknown := set(args.names) - set(NAMES):
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    doc: Path | None = args.doc or (ROOT / "docs" / "benchmarks.md" if args.size == "full" else None)
+    if unknown := set(args.names) - {*NAMES, *APART}:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *APART))}")
     if args.here:
-        run_one(args.names[0], args.size, doc)
+        own = ROOT / APART.get(args.names[0], "docs/benchmarks.md")
+        run_one(args.names[0], args.size, args.doc or (own if args.size == "full" else None))
         return 0
     failed = []
     for name in args.names or NAMES:
         command = [sys.executable, "-m", "benchmarks", name, "--size", args.size, "--here"]
-        command += ["--doc", str(doc.resolve())] if doc else []
+        command += ["--doc", str(args.doc.resolve())] if args.doc else []
         sys.stderr.write(f"benchmark {name} ({args.size})\n")
         if subprocess.run(command, cwd=ROOT).returncode:
             failed.append(name)

@@ -52,9 +52,11 @@ def of_few(codes: npt.NDArray[np.integer], names: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names)).cast(pa.string())
 
 
-def face_rows(ids: list[str], rng: np.random.Generator) -> tuple[dict[str, pa.Array], Ints]:
-    """Face rows of some clips, and how many are blurred in each frame (clips, SAMPLES)."""
-    rate = FACES_PER_CLIP / SAMPLES * rng.lognormal(-0.5, 1.0, len(ids))  # mean 1 of the lognormal: exp(-0.5 + 0.5)
+def face_rows(
+    ids: list[str], rng: np.random.Generator, per_clip: float = FACES_PER_CLIP
+) -> tuple[dict[str, pa.Array], Ints]:
+    """Face rows of some clips, `per_clip` on average, and how many are blurred in each frame (clips, SAMPLES)."""
+    rate = per_clip / SAMPLES * rng.lognormal(-0.5, 1.0, len(ids))  # mean 1 of the lognormal: exp(-0.5 + 0.5)
     detected = rng.poisson(rate[:, np.newaxis], (len(ids), SAMPLES))
     frame = np.repeat(np.arange(detected.size), detected.ravel())
     n = len(frame)

@@ -102,7 +102,7 @@ class Grown:
         recorded = recorded_config(config, find_models(config), STAGE_VERSIONS)
         store = Store(config.out)
         with store.locked():
-            store.write_dataset(describe(config.out.name, recorded, store.dataset()))
+            store.write_dataset(describe(config.out.name, recorded, "folder", store.dataset()))
         fingerprint_of = partial(task_fingerprint, recorded)
         downloader = Downloader(config.download)
         return store, partial(plan_tasks, store, read_table(config), downloader, fingerprint_of, retry_failed=False)

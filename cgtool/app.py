@@ -27,8 +27,10 @@ from .commands import (
     split,
     stats,
     status,
+    verify,
     weights,
 )
+from .console import ignore_interrupts
 
 app = typer.Typer(
     name="cgtool",
@@ -65,6 +67,7 @@ app.command("build-dataset")(build.build_dataset)
 app.command("anonymise")(anonymise.anonymise)
 app.command("label-scenes")(label_scenes.label_scenes)
 app.command("status")(status.status)
+app.command("verify")(verify.verify)
 app.command("review")(review.review)
 app.command("remove")(remove.remove)
 app.command("refresh")(refresh.refresh)
@@ -91,4 +94,9 @@ def main() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
-    app()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        app()
+    finally:
+        ignore_interrupts()  # the end is told: what Python still does to end is not to be interrupted

@@ -8,14 +8,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
+from .places import Told, settled, told
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
 
 P = ParamSpec("P")
 _MAX_FAULTS = 20
@@ -31,8 +35,19 @@ def stderr() -> Console:
 def stdout() -> Console:
     """The console for results."""
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(highlight=False)
+    class ToldConsole(Console):
+        """Tells places before lines are broken."""
+
+        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            if isinstance(renderable, str):
+                renderable = told(renderable)
+            elif isinstance(renderable, Text) and told(renderable.plain) != renderable.plain:
+                renderable = Text(told(renderable.plain), renderable.style, overflow=renderable.overflow)
+            return super().render(renderable, options)
+
+    console = ToldConsole(highlight=False, file=Told(sys.stdout))  # type: ignore[arg-type]
     console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]
     return console
 
@@ -49,7 +64,7 @@ def plain(text: str) -> str:
 def print_json(value: Any) -> None:
     """One machine-readable object on stdout; of ASCII letters alone where stdout is not UTF-8."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(value, indent=2, ensure_ascii=not utf8, allow_nan=False)
+    text = told(json.dumps(value, indent=2, ensure_ascii=not utf8, allow_nan=False))
     with printing():
         sys.stdout.write(text + "\n")
 
@@ -98,14 +113,12 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
                 _abandon_stdout()  # the same is told on stderr
 
         try:
-            code = function(*args, **kwargs)
+            code = function(**settled(function.__module__, given))  # type: ignore[call-arg]
             with printing():
                 pass  # what is left in the buffer
         except CgtoolError as exc:
             object_of(exc.exit_code, exc.message, exc.hint, exc.faults if isinstance(exc, TableError) else ())
-            if os.environ.get("CGTOOL_DEBUG"):
-                raise
-            tell(exc)
+            tell_in_full(exc) if os.environ.get("CGTOOL_DEBUG") else tell(exc)
             raise typer.Exit(exc.exit_code) from exc
         except KeyboardInterrupt as exc:
             ignore_interrupts()
@@ -120,8 +133,9 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             hint = f"A fault of cgtool: run `{_debug_line(function)}` and report it"
             object_of(1, f"{type(exc).__name__}: {exc}", hint)
             if os.environ.get("CGTOOL_DEBUG"):
-                raise
-            say(f"error: {type(exc).__name__}: {plain(str(exc))}. {hint}")
+                tell_in_full(exc)
+            else:
+                say(f"error: {type(exc).__name__}: {plain(str(exc))}. {hint}")
             raise typer.Exit(1) from exc
         raise typer.Exit(code or 0)
 
@@ -153,7 +167,13 @@ def ignore_interrupts() -> None:
 
 def say(message: str) -> None:
     """One line on stderr."""
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(told(message) + "\n")
+
+
+def tell_in_full(error: Exception) -> None:
+    """An error with its traceback, which may repeat text from outside: without control characters."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        say(line[: len(line) - len(line.lstrip(" "))] + plain(line))
 
 
 def tell(error: Exception) -> None:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .places import cache_folder
+
 if TYPE_CHECKING:
     from cityguessr_data.build_config import BuildConfig
     from cityguessr_data.stages.anonymise import AnonymiseConfig
@@ -25,6 +27,7 @@ TYPES: dict[str, type] = {
     "clip_frames": str,
     "samples": int,
     "jpeg_quality": int,
+    "layout": str,
     "detector": str,
     "detector_size": int,
     "detector_scale": float,
@@ -35,6 +38,8 @@ TYPES: dict[str, type] = {
     "cache": Path,
     "keep_clips": bool,
     "workers": int,
+    "engine": str,
+    "address": str,
     "device": str,
     "precision": str,
     "min_duration": float,
@@ -102,7 +107,7 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
             sources=sources,
             out=out,
             download=DownloadConfig(
-                cache=options["cache"] if "cache" in options else _default_cache(out),
+                cache=cache_folder(options["cache"]) if "cache" in options else _default_cache(out),
                 max_height_px=max(720, options.get("min_height", 0)),
                 **given(
                     rate_per_hour="rate", cookies="cookies", proxy="proxy", allow_private_hosts="allow_private_hosts"
@@ -116,7 +121,10 @@ def build_config(sources: Path, out: Path, flags: Mapping[str, Any], config_file
                 taxonomy="taxonomy",
                 keep_clips="keep_clips",
                 jpeg_quality="jpeg_quality",
+                layout="layout",
                 workers="workers",
+                engine="engine",
+                address="address",
                 retry_failed="retry_failed",
             ),
         )

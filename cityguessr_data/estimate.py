@@ -85,7 +85,7 @@ def estimate(config: BuildConfig) -> Estimate:
     done = {t.video_id for t in known if _is_committed(committed.get(t.video_id), task_fingerprint(recorded, t))}
     missing = [task for task in known if task.video_id not in done]
     missing += [VideoTask(link_id(url), url, tuple(link_rows)) for url, link_rows in unknown.items()]
-    downloads = [t for t in missing if not is_local(t.url) and not downloader.cache.find(t.video_id, t.url)]
+    downloads = [t for t in missing if not is_local(t.url) and not downloader.cache.holds(t.video_id, t.url)]
     clips = sum(_clips(task.url, task.rows, config) for task in missing)
     frames = clips * config.clip.samples
     requests = len(unknown) + len(downloads)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import InputError, VideoError
+from .core.remote_place import told_place
 from .core.sources import group_tasks
 from .core.types import SourceRow, VideoTask
 from .media.download import Downloader, SiteBlocked
 from .media.ids import is_local, offline_id
+from .run.asked_rows import keep_rows
 from .run.compute import Failed
 from .run.executor import Postponed, WorkItem
 from .run.ledger import LastFailure, last_failure, record_attempt
@@ -55,8 +57,8 @@ class Plan:
 def read_plan(store: Store) -> dict[str, Any]:
     """What the last run left in OUT/.cgtool/plan.json; empty before the first.
 
-    out: OUT when the plan was written, absolute. A copied or moved data set is known by it.
-    cache: the cache folder of the last run, absolute.
+    out: OUT when the plan was written, absolute, or its url. A copied or moved data set is known by it.
+    cache: the cache folder of the last run, absolute, or its url.
     links: link that had to be looked up -> [[video_id, url], ...].
     videos: [{video_id, url, fingerprint}, ...], all that the last run was asked for.
     cached: {folders, fetched, videos}: every cache folder used since the last `cache drop`, the ids of the videos that
@@ -76,7 +78,7 @@ def read_plan(store: Store) -> dict[str, Any]:
 
 def is_elsewhere(store: Store, plan: dict[str, Any]) -> bool:
     """Whether OUT was copied or moved since the plan was written: what the cache holds may be another data set's."""
-    return bool(plan.get("out") != str(store.out.resolve()))
+    return bool(plan.get("out") != store.place)
 
 
 def link_id(url: str) -> str:
@@ -139,18 +141,19 @@ def plan_tasks(
     check_ids(found)
     wanted = [WorkItem(task, fingerprint_of(task)) for task in group_tasks(found)]
     asked = [_wanted(item.task, item.fingerprint) for item in wanted] + list(unknown.values())
-    cache = downloader.config.cache.resolve()
+    refused = _refused(tombstones, [item.task for item in wanted], links)
+    keep_rows(store, [item.task for item in wanted if item.task.video_id not in refused])
+    cache = told_place(downloader.config.cache)
     cached = {} if is_elsewhere(store, plan) else plan.get("cached", {})
     store.write_plan(
         {
-            "out": str(store.out.resolve()),
-            "cache": str(cache),
+            "out": store.place,
+            "cache": cache,
             "links": links,
             "videos": asked,
             "cached": _with_this_run(cached, cache, asked),
         }
     )
-    refused = _refused(tombstones, [item.task for item in wanted], links)
     for task in (item.task for item in wanted if item.task.video_id in refused):
         _leave_removed_row(store, task, refused[task.video_id])
     ended = tuple(failed.values())
@@ -185,14 +188,27 @@ def _wanted(task: VideoTask, fingerprint: str) -> dict[str, str]:
     return {"video_id": task.video_id, "url": task.url, "fingerprint": fingerprint}
 
 
-def _with_this_run(cached: dict[str, list[str]], cache: Path, asked: Sequence[dict[str, str]]) -> dict[str, list[str]]:
+def _with_this_run(cached: dict[str, list[str]], cache: str, asked: Sequence[dict[str, str]]) -> dict[str, list[str]]:
     """What earlier runs may have left in caches, and what this one may: no run's sources are forgotten."""
     new = {
-        "folders": [str(cache)],
+        "folders": [cache],
         "fetched": [video["video_id"] for video in asked if not is_local(video["url"])],
         "videos": [video["video_id"] for video in asked],
     }
     return {name: sorted({*cached.get(name, ()), *values}) for name, values in new.items()}
+
+
+def note_cached(store: Store, cache: Path, tasks: Sequence[VideoTask]) -> None:
+    """Remember, before anything is fetched, that a cache may come to hold the sources of these videos.
+
+    `cache drop` and `remove` know by it what is this data set's.
+    """
+    plan, told = read_plan(store), told_place(cache)
+    asked = [{"video_id": task.video_id, "url": task.url} for task in tasks]
+    base: dict[str, Any] = {"links": {}, "videos": [], "cache": told, **plan, "out": store.place}
+    if is_elsewhere(store, plan):  # what was noted elsewhere may be another data set's
+        base |= {"cache": told, "cached": {}}
+    store.write_plan({**base, "cached": _with_this_run(base.get("cached", {}), told, asked)})
 
 
 def _look_up(

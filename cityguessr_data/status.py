@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from .core.errors import InputError
+from .core.remote_place import folder_at
 from .planning import is_elsewhere, read_plan
 from .publish.ledger import NotedExport, outdated_exports
 from .review.progress import ReviewProgress, read_progress
-from .run.ledger import LastFailure, last_failures
-from .run.store import Store, read_part
+from .run.ledger import LastFailure, last_failure
+from .run.remote_cache import delete_stored, stored_sources
+from .run.store import Store
 from .run.take_out import is_unsettled
+from .run.tally import committed_rows
 from .run.tombstones import read_tombstones
 
 
@@ -81,10 +86,7 @@ def read_status(out: Path) -> Status:
     as_wanted = {video_id for video_id, video in committed.items() if wanted.get(video_id) == video.fingerprint}
     urls = {video["video_id"]: video["url"] for video in plan.get("videos", ())}
     tombstones = read_tombstones(store)
-    rows = {
-        video_id: read_part(store.part("videos", video_id), ["status", "reason"]).to_pylist()[0]
-        for video_id in committed
-    }
+    rows, clips = committed_rows(store, committed, imported="imported" in dataset)
     taken_out = {video_id for video_id, row in rows.items() if row["status"] == "removed"}
     # A changed row of a video that lost all its clips may ask for others; one that was removed itself never comes back
     removed = {
@@ -94,21 +96,14 @@ def read_status(out: Path) -> Status:
     }
     failed = [
         failure
-        for video_id, failure in last_failures(store, committed).items()
-        if video_id not in as_wanted | removed and wanted.get(video_id) == failure.fingerprint
+        for video_id in sorted(wanted.keys() - as_wanted - removed)
+        if (failure := last_failure(store, video_id, committed.get(video_id))) is not None
+        and wanted[video_id] == failure.fingerprint
     ]
     dropped: Counter[str] = Counter()
-    clips = frames = faces = as_imported = 0
-    columns = ["n_sampled", "n_faces", *(["blur"] if "imported" in dataset else [])]
     for video_id in committed:
-        row = rows[video_id]
-        if row["status"] == "dropped" and video_id in as_wanted:
-            dropped[str(row["reason"]).partition(":")[0]] += 1
-        table = read_part(store.part("clips", video_id), columns).to_pydict()
-        clips += len(table["n_sampled"])
-        frames += sum(table["n_sampled"])
-        faces += sum(n or 0 for n in table["n_faces"])
-        as_imported += table.get("blur", []).count(None)
+        if video_id in as_wanted and rows[video_id]["status"] == "dropped":
+            dropped[str(rows[video_id]["reason"]).partition(":")[0]] += 1
     return Status(
         out=out,
         asked=len(wanted),
@@ -120,15 +115,15 @@ def read_status(out: Path) -> Status:
         pending=len(wanted) - len(as_wanted | removed) - len(failed),
         outdated=len(set(committed) & set(wanted) - as_wanted - removed),
         extra=len(set(committed) - set(wanted) - taken_out),
-        clips=clips,
-        frames=frames,
-        faces_blurred=faces,
+        clips=clips.num_rows,
+        frames=pc.sum(clips["n_sampled"]).as_py() or 0,
+        faces_blurred=pc.sum(clips["n_faces"]).as_py() or 0,
         review=read_progress(store) if store.parts("decisions") else None,
-        clips_as_imported=as_imported,
+        clips_as_imported=clips["blur"].null_count if "imported" in dataset else 0,
         removal_unfinished=bool(tombstones) and is_unsettled(store),
         outdated_exports=tuple(outdated_exports(store)),
-        cache=Path(plan["cache"]) if plan else None,
-        cache_bytes=0 if is_elsewhere(store, plan) else _bytes(doomed_files(plan)),
+        cache=folder_at(plan["cache"]) if plan else None,
+        cache_bytes=0 if is_elsewhere(store, plan) else _cache_bytes(plan),
         config=dict(dataset.get("config", {})),
     )
 
@@ -165,19 +160,23 @@ def drop_cache(out: Path, cache: Path | None = None) -> DroppedCache:
                 "Name the folder to clear with --cache",
             )
         else:
-            folders = [Path(folder) for folder in plan["cached"]["folders"]]
+            folders = _folders(plan)
         doomed = doomed_files(plan, folders)
-        total = _bytes(doomed)
+        stored = {folder: stored_sources(folder, plan["cached"]["fetched"]) for folder in folders}
+        sizes = [size for names in stored.values() for size in names.values()]
+        total = _bytes(doomed) + sum(sizes)
         emptied = [folder for cache_folder in folders for folder in _own_folders(cache_folder, plan["cached"])]
+        for folder, names in stored.items():
+            delete_stored(folder, names)
         for path in doomed:
             path.unlink(missing_ok=True)
         for folder in emptied:
             if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
                 folder.rmdir()
-        left = [folder for folder in plan["cached"]["folders"] if Path(folder) not in folders]
+        left = [folder for folder in plan["cached"]["folders"] if _folder(folder) not in folders]
         kept = plan["cached"] if left else {"fetched": [], "videos": []}
         store.write_plan(plan | {"cached": kept | {"folders": left}})
-    return DroppedCache(tuple(folders), len(doomed), total)
+    return DroppedCache(tuple(folders), len(doomed) + len(sizes), total)
 
 
 def doomed_files(plan: dict[str, Any], folders: Sequence[Path] | None = None) -> list[Path]:
@@ -191,7 +190,7 @@ def doomed_files(plan: dict[str, Any], folders: Sequence[Path] | None = None) ->
     cached = plan.get("cached", {})
     fetched, videos = set(cached.get("fetched", ())), set(cached.get("videos", ()))
     found: set[Path] = set()
-    for cache in folders if folders is not None else map(Path, cached.get("folders", ())):
+    for cache in _folders(plan) if folders is None else folders:
         found.update(p for p in _files(cache / "sources") if p.name.lstrip(".").partition(".")[0] in fetched)
         found.update(p for p in _files(cache / "clips") if _clip_of(p.name) in videos)
         for cutting in _cutting(cache, videos):
@@ -201,6 +200,20 @@ def doomed_files(plan: dict[str, Any], folders: Sequence[Path] | None = None) ->
         if _made_by_demo(cache / "served"):
             found.update(_files(cache / "served", "**/*"))
     return sorted(found)
+
+
+def _folders(plan: dict[str, Any]) -> list[Path]:
+    return [_folder(folder) for folder in plan.get("cached", {}).get("folders", ())]
+
+
+def _folder(place: str) -> Path:
+    return folder_at(place).resolve()
+
+
+def _cache_bytes(plan: dict[str, Any]) -> int:
+    fetched = plan.get("cached", {}).get("fetched", ())
+    stored = sum(size for folder in _folders(plan) for size in stored_sources(folder, fetched).values())
+    return stored + _bytes(doomed_files(plan))
 
 
 def _named_cache(out: Path, cache: Path) -> Path:

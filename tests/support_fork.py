@@ -51,8 +51,8 @@ _IMPORTS = (
 _AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "FORCE_COLOR", "NO_COLOR", "TERM")
 """Beginnings of the names of variables that an interpreter or a library reads once, when it starts. Not `LD_`: OpenCV
 changes one when it is imported, and no test does."""
-_WITH_WORKERS = frozenset({"build-dataset", "anonymise", "label-scenes"})
-"""Commands that start worker processes."""
+_WITH_WORKERS = frozenset({"build-dataset", "anonymise", "label-scenes", "--apply"})
+"""Words of the commands that start worker processes."""
 _ENVIRONMENT = dict(os.environ)
 
 
@@ -176,6 +176,7 @@ def wait_to_be_forked(descriptor: int) -> None:
     _become(request, out, err)
     if support_workers.TRIED:
         support_workers.use()
+    support_workers.install_hook()
     runpy.run_module("cgtool", run_name="__main__", alter_sys=True)
 
 

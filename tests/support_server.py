@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,7 +90,14 @@ class Content:
     content_type: str = "text/html; charset=utf-8"
 
 
-Behaviour = Status | Redirect | Reset | Truncate | Slow | Content | None
+@dataclass(frozen=True)
+class Act:
+    """Whatever `do` writes to the handler it is called with; see support_hostile."""
+
+    do: Callable[[Any], None]
+
+
+Behaviour = Status | Redirect | Reset | Truncate | Slow | Content | Act | None
 """None: the file as it is."""
 
 
@@ -204,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(code, {"Location": to}, b"")
             case Content(body, content_type):
                 self._send(200, {"Content-Type": content_type}, body)
+            case Act(do):
+                do(self)
             case Reset(0):
                 self._reset()
             case fault:

@@ -7,6 +7,7 @@ command's.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -26,6 +27,9 @@ _IMPORTS = (
     "torchvision.ops",
     "tests.support_workers",
 )
+HOOK = "CGTOOL_TEST_HOOK"
+"""Variable that names a module of the tests whose `install` a command and its workers call before they begin, such as
+one that makes their writing fail."""
 
 
 class Worker(ForkServerProcess):
@@ -42,7 +46,14 @@ class Worker(ForkServerProcess):
             stream = os.open(f"/proc/{self._command}/fd/{standard}", os.O_WRONLY | os.O_APPEND)
             os.dup2(stream, standard)
             os.close(stream)
+        install_hook()
         super().run()
+
+
+def install_hook() -> None:
+    """Call what HOOK names; nothing where it is not set."""
+    if HOOK in os.environ:
+        importlib.import_module(os.environ[HOOK]).install()
 
 
 def start() -> None:

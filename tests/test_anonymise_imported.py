@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.core.errors import MediaError
+from cityguessr_data.core.frame_files import FrameFiles
 from cityguessr_data.media.pictures import read_picture
 from tests.support_build import CGTOOL, cgtool, result_of
 from tests.support_imported import (
@@ -225,15 +226,15 @@ def test_a_frame_that_does_not_decode_stops_its_video_alone(
     ("change", "says"),
     [
         (lambda c: c[: len(c) // 2], "ends before its picture does"),
-        (lambda c: b"", "cannot be decoded"),
-        (lambda c: b"\x00" * 500, "cannot be decoded"),
+        (lambda c: b"", "is no picture"),
+        (lambda c: b"\x00" * 500, "is no picture"),
     ],
 )
 def test_what_is_no_picture_is_named(tmp_path: Path, change, says: str) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "1.jpg"
     path.write_bytes(change(bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1])))
     with pytest.raises(MediaError, match=says) as caught:
-        read_picture(path, None)
+        read_picture(FrameFiles(path.parent), path.name, None)
     assert str(path) in str(caught.value)
 
 
@@ -241,9 +242,9 @@ def test_a_frame_with_other_bytes_than_were_imported_is_named(tmp_path: Path) ->
     path = tmp_path / "1.jpg"
     path.write_bytes(bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1]))
     with pytest.raises(MediaError, match="SHA-256 differs"):
-        read_picture(path, "0" * 64)
+        read_picture(FrameFiles(path.parent), path.name, "0" * 64)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert read_picture(path, digest).shape == (48, 64, 3)
+    assert read_picture(FrameFiles(path.parent), path.name, digest).shape == (48, 64, 3)
 
 
 def test_originals_under_out_are_refused(tmp_path: Path, detector_weights: Path) -> None:

@@ -17,11 +17,13 @@ import pytest
 from PIL import Image
 
 from cityguessr_data.core.errors import InputError
+from cityguessr_data.core.schemas import FACES
 from cityguessr_data.media.decode import decode, index_video
 from cityguessr_data.over_frames.apply_review import ApplyResult, apply_review
 from cityguessr_data.review.decisions import Box, Decision, DecisionLog, new_id
 from cityguessr_data.review.lock import review_lock
 from cityguessr_data.review.progress import read_progress
+from cityguessr_data.run.assemble import assemble
 from cityguessr_data.run.compute import Failed, Staged
 from cityguessr_data.run.executor import Fetched, Postponed
 from cityguessr_data.run.store import Store
@@ -487,3 +489,17 @@ def test_imported_frames_are_made_from_their_originals(tmp_path: Path, detector_
     whole(out)
     assert cgtool("anonymise", out, "--detector", "mobilenet0.25").returncode == 0
     assert np.abs(picture(out, clip_id, 0) - first).mean() < 1, "the same settings: nothing to do"
+
+
+def test_a_unit_that_is_not_anonymised_yet_is_never_written(tmp_path: Path) -> None:
+    """An `anonymise` that was interrupted has said how it blurs; the frames of its last units lie outside still."""
+    blur = {"mode": "paper", "kernel_px": 63, "sigma_px": 21.0}
+    tree = face_source(tmp_path / "src", ["a"], clips=1)
+    out = write_imported(tmp_path / "out", tree, config={"anonymise": {"blur": blur}, "jpeg_quality": 95})
+    (out / "parts" / "faces").mkdir()
+    pq.write_table(FACES.empty_table(), out / "parts" / "faces" / "a.parquet")
+    assemble(Store(out))
+    decide(out, *(("draw", "a_00007", {"position": position, "box": DRAWN}) for position in range(6)))
+    result = apply(out)
+    assert result.exit_code == 1 and "is not anonymised" in result.report.failed[0].message
+    assert not [path for path in out.rglob("*") if path.suffix in (".jpg", ".tar")]

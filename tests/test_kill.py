@@ -1,6 +1,8 @@
 """kill -9 at random moments: nothing committed is lost, nothing is half there, and the end is as if undisturbed.
 
-Two kills here; `make torture` sets CGTOOL_KILLS to twenty.
+Two kills here; `make torture` sets CGTOOL_KILLS to a hundred, over twenty videos. The moments are spread over all that
+a build does: half of the videos come over the network, the table grows by a video now and then, so that a build is
+often near its end, and a reader reads the manifests all the while.
 """
 
 from __future__ import annotations
@@ -11,151 +13,194 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from cityguessr_data.media.decode import decode, index_video
-from tests.support_build import CGTOOL, SHORT, cgtool, hear_ctrl_c, tree_digest, write_sources
+from tests.support_build import CGTOOL, SHORT, cgtool, write_sources
+from tests.support_kill import (
+    Eye,
+    ManifestReader,
+    assert_same_data,
+    children,
+    committed,
+    frames_on_disk,
+    gone,
+    leftovers,
+    orphans,
+    wait_for,
+)
+from tests.support_server import Server, Slow
 
 KILLS = int(os.environ.get("CGTOOL_KILLS", "2"))
+SEED = int(os.environ.get("CGTOOL_KILL_SEED", "7"))
+VIDEOS = min(20, 3 + KILLS // 5)
+PHASES = ("fetching", "computing", "publishing", "committing", "start", "publishing", "anything")
+VICTIMS = ("parent", "group", "parent", "worker")
+NETWORK = ("--allow-private-hosts", "--rate", "1e9")
 
 
-def clips_part(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=["clip_id", "start_frame", "n_faces"]).to_pylist()
-    return rows
+@dataclass
+class Chain:
+    """One output directory that is built, killed and built again."""
+
+    root: Path
+    server: Server
+    layout: str
+    rng: random.Random
+    eye: Eye
+    before: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    landed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def out(self) -> Path:
+        return self.root / self.layout
+
+    @property
+    def cache(self) -> Path:
+        return self.root / f"{self.layout}.cache"
+
+    def words(self, n_videos: int, out: Path) -> list[str]:
+        """The command that builds the first so many videos."""
+        names = [f"film{i:02d}" for i in range(n_videos)]
+        # Every other one by the network; its link does not depend on the layout
+        rows = [
+            {"url": self.server.url(f"/{n}.mp4") if i % 2 == 0 else f"{n}.mp4", "city": "Tokyo", "video_id": n}
+            for i, n in enumerate(names)
+        ]
+        table = write_sources(self.root / f"{n_videos}.csv", rows)
+        options = ["--out", out, "--cache", self.cache, "--layout", self.layout, *NETWORK, *SHORT]
+        return ["build-dataset", str(table), *map(str, options)]
+
+    def kill_once(self, n_videos: int, phase: str, victim: str) -> None:
+        """Build, and kill it in that phase, if it gets there."""
+        if phase == "fetching":  # of whatever is fetched now only the beginning comes
+            self.server.plan(f"/film{n_videos - 1 - (n_videos - 1) % 2:02d}.mp4", Slow(0.3))
+        process = subprocess.Popen(
+            [*CGTOOL, *self.words(n_videos, self.out)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._wait_for(phase, process)
+        workers = children(process.pid)
+        if process.poll() is None:
+            if victim == "worker" and phase == "computing" and workers:
+                os.kill(self.rng.choice(workers), signal.SIGKILL)  # first a worker: its video fails, the rest goes on
+                time.sleep(self.rng.uniform(0, 0.5))
+            if victim == "group":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()  # the parent alone: its workers must notice
+            self.landed[phase] = self.landed.get(phase, 0) + 1
+        process.wait()
+        assert gone(workers), "a worker outlives its parent"
+        self.check(n_videos)
+
+    def _wait_for(self, phase: str, process: subprocess.Popen[bytes]) -> None:
+        work, uniform = self.out / ".cgtool", self.rng.uniform
+        n_parts, clips_ns = self._parts(), self._stamp()
+
+        def reached() -> bool:
+            if process.poll() is not None:
+                return True
+            if phase == "fetching":
+                return any(p.stat().st_size for p in self.cache.glob("partial/*/*") if p.exists())
+            if phase == "computing":
+                return any((work / "staging").glob("*/clips*"))
+            if phase == "committing":
+                return any((work / "ready").glob("*")) or self._parts() != n_parts
+            return any((work / "manifests").glob("*")) or self._stamp() != clips_ns
+
+        if phase in ("start", "anything"):
+            time.sleep(uniform(0, 1.5 if phase == "start" else 8))
+        else:
+            wait_for(reached, 120)
+            time.sleep(uniform(0, {"committing": 0.02, "publishing": 0.25}.get(phase, 0.6)) * self.rng.random())
+
+    def _parts(self) -> int:
+        return len(list((self.out / "parts" / "clips").glob("*")))
+
+    def _stamp(self) -> int:
+        path = self.out / "manifests" / "frames.parquet"
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def check(self, n_videos: int) -> None:
+        now = committed(self.out) if self.out.exists() else {}
+        assert {v: now.get(v) for v in self.before} == self.before, "a committed video is lost or another one"
+        assert len(now) <= n_videos
+        self.before = now
+        assert not self.eye.sharp(self.out)
 
 
-def committed(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """Clips of every video whose clips part is there, each checked to have all its frames with their digests."""
-    found = {}
-    digests = tree_digest(out)
-    for part in sorted((out / "parts" / "clips").glob("*.parquet")):
-        rows = clips_part(part)
-        frames = pq.read_table(out / "parts" / "frames" / part.name).to_pylist()
-        assert len(frames) == 5 * len(rows)
-        for frame in frames:
-            assert digests[frame["path"]] == frame["sha256"]
-        found[part.stem] = rows
-    return found
-
-
-def visible_faces(out: Path, source: Path) -> list[str]:
-    """Pictures anywhere under OUT, hidden folders too, in which the film's face region is as sharp as in the source."""
-    wanted = range(60)
-    originals = {f.index: f.rgb for f in decode(source, set(wanted), 60, index_video(source))}
-    sharp = []
-    for path in out.rglob("*"):
-        if not path.is_file() or path.stat().st_size == 0 or path.suffix in (".parquet", ".json", ".html"):
-            continue
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
-        if picture is None or picture.shape[:2] != (240, 320):
-            continue
-        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(float)
-        for i, original in originals.items():
-            x = 20 + 3 * i + 30
-            if np.abs(rgb[80:150, x : x + 40] - original[80:150, x : x + 40]).mean() < 4:
-                sharp.append(f"{path} shows frame {i}")
-    return sharp
-
-
-def pictures_under(out: Path) -> int:
-    """JPEGs anywhere under OUT while another process moves folders about; os.walk passes over what vanishes."""
-    return sum(name.endswith(".jpg") for _, _, names in os.walk(out) for name in names)
-
-
-def children(pid: int) -> list[int]:
-    """Processes whose parent is `pid`; none where the system does not tell."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
-
-
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_a_chain_of_kills_ends_like_an_undisturbed_build(
     tmp_path: Path, face_film: Path, detector_weights: Path
 ) -> None:
-    names = [f"film{i}" for i in range(6)]
-    for name in names:
-        shutil.copy(face_film, tmp_path / f"{name}.mp4")
-    table = write_sources(
-        tmp_path / "sources.csv", [{"url": f"{n}.mp4", "city": "Tokyo", "video_id": n} for n in names]
-    )
-    calm, out = tmp_path / "calm", tmp_path / "out"
-    done = cgtool("build-dataset", table, "--out", calm, *SHORT)
-    assert done.returncode == 0, done.stderr
-    assert not visible_faces(calm, face_film)
-    frame = next(iter(decode(face_film, {30}, 31, index_video(face_film))))
+    for i in range(VIDEOS):
+        shutil.copy(face_film, tmp_path / f"film{i:02d}.mp4")
+    eye, rng = Eye(face_film), random.Random(SEED)
     (tmp_path / "eye").mkdir()
-    cv2.imwrite(str(tmp_path / "eye" / "x.jpg"), cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR))
-    assert visible_faces(tmp_path / "eye", face_film), "the test's own eye must see a face that is not blurred"
+    _write_sharp(tmp_path / "eye" / "x.jpg", eye)
+    assert eye.sharp(tmp_path / "eye"), "the test's own eye must see a face that is not blurred"
+    layouts = ("folder", "tar") if KILLS > 3 else (("folder", "tar")[SEED % 2],)
+    with Server(tmp_path) as server:
+        for layout in layouts:
+            chain = Chain(tmp_path, server, layout, rng, eye)
+            kills = KILLS // len(layouts)
+            with ManifestReader(chain.out) as reader:
+                for number in range(kills):
+                    n_videos = 1 + (VIDEOS - 1) * (number + 1) // kills  # the last kills meet the whole table
+                    phase = PHASES[number % len(PHASES)]
+                    chain.kill_once(n_videos, phase, VICTIMS[number % len(VICTIMS)])
+                words = chain.words(VIDEOS, chain.out)
+                done = cgtool(*words, "--retry-failed")
+                assert done.returncode == 0, done.stderr
+            assert not reader.faults
+            assert reader.n_reads > 0
+            assert sum(chain.landed.values()) > kills // 2, chain.landed
+            chain.check(VIDEOS)
+            assert len(chain.before) == VIDEOS
+            if any(seen.headers.get("Range") for seen in server.requests):
+                assert not list(chain.cache.glob("partial/*"))
+            calm = tmp_path / f"{layout}-calm"
+            assert cgtool(*chain.words(VIDEOS, calm)).returncode == 0
+            assert_same_data(chain.out, calm)
+            assert not leftovers(chain.out)
+            assert not orphans(chain.out)
+            verified = cgtool("verify", chain.out)
+            assert verified.returncode == 0, verified.stdout + verified.stderr
 
-    rng = random.Random(int(os.environ.get("CGTOOL_KILL_SEED", "7")))
-    before: dict[str, list[dict[str, Any]]] = {}
-    landed = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            [*CGTOOL, "build-dataset", str(table), "--out", str(out), *SHORT],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        # A random amount of work, then a random moment of what follows it (a frame, a commit, the manifests)
-        enough = rng.randint(sum(len(rows) for rows in before.values()) * 5, 90)
-        while process.poll() is None and pictures_under(out) < enough:
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.3))
-        workers = children(process.pid)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)  # the parent alone: its workers must notice
-            landed += 1
+
+def test_a_download_that_was_killed_goes_on_where_it_was(
+    tmp_path: Path, face_film: Path, detector_weights: Path
+) -> None:
+    shutil.copy(face_film, tmp_path / "film.mp4")
+    with (tmp_path / "film.mp4").open("ab") as f:
+        f.write(b"\0\0\0\x08free" * 40_000)  # boxes that hold nothing: 320 kB more to wait for
+    size = (tmp_path / "film.mp4").stat().st_size
+    with Server(tmp_path) as server:
+        rows = [{"url": server.url("/film.mp4"), "city": "Tokyo", "video_id": "film"}]
+        table, out = write_sources(tmp_path / "s.csv", rows), tmp_path / "out"
+        words = ["build-dataset", str(table), "--out", str(out), *NETWORK, *SHORT]
+        server.plan("/film.mp4", None, Slow(0.0, bytes_then_silence=150_000))  # the look-up, then the download
+        process = subprocess.Popen([*CGTOOL, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        partial = tmp_path / "out.cache" / "partial" / "film"
+        assert wait_for(lambda: any(p.stat().st_size > 100_000 for p in partial.glob("*")))
+        process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
-            assert time.monotonic() < deadline, "a worker outlives its parent"
-            time.sleep(0.05)
-        now = committed(out) if out.exists() else {}
-        assert {v: now.get(v) for v in before} == before, "a committed video is lost"
-        before = now
-        assert not visible_faces(out, face_film)
-    assert landed >= 1
-    done = cgtool("build-dataset", table, "--out", out, *SHORT)
-    assert done.returncode == 0, done.stderr
-    assert tree_digest(out) == tree_digest(calm)
-    assert committed(out).keys() == set(names)
-    columns = ["clip_id", "start_frame", "end_frame", "n_faces", "fingerprint"]
-    tables = [pq.read_table(d / "manifests" / "clips.parquet", columns=columns) for d in (calm, out)]
-    assert tables[0].equals(tables[1])
-    assert not list((out / ".cgtool").glob("staging/*"))
+        had = max(p.stat().st_size for p in partial.glob("*"))
+        done = cgtool(*words)
+        assert done.returncode == 0, done.stderr
+        asked = [seen.headers["Range"] for seen in server.requests if "Range" in seen.headers]
+        assert f"bytes={had}-" in asked, asked
+        assert (tmp_path / "out.cache" / "sources" / "film.mp4").stat().st_size == size
+        assert (tmp_path / "out.cache" / "sources" / "film.mp4").read_bytes() == (tmp_path / "film.mp4").read_bytes()
+    assert len(frames_on_disk(out)) == 15
 
 
-def test_ctrl_c_stops_cleanly_and_says_that_it_resumes(tmp_path: Path, face_film: Path, detector_weights: Path) -> None:
-    for name in ("a", "b"):
-        shutil.copy(face_film, tmp_path / f"{name}.mp4")
-    table = write_sources(tmp_path / "sources.csv", [{"url": f"{n}.mp4", "city": "Tokyo"} for n in "ab"])
-    out = tmp_path / "out"
-    process = subprocess.Popen(
-        [*CGTOOL, "build-dataset", str(table), "--out", str(out), *SHORT],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
-    )  # fmt: skip
-    staging = out / ".cgtool" / "staging"
-    deadline = time.monotonic() + 60
-    while not any(staging.rglob("*.jpg")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    assert "the same command goes on" in stderr
-    assert "Traceback" not in stderr
-    assert not list(staging.glob("*"))
-    done = cgtool("build-dataset", table, "--out", out, *SHORT)
-    assert done.returncode == 0
-    assert committed(out).keys() == {"local_a", "local_b"}
+def _write_sharp(path: Path, eye: Eye) -> None:
+    import cv2
+    import numpy as np
+
+    cv2.imwrite(str(path), cv2.cvtColor(eye.originals[30].astype(np.uint8), cv2.COLOR_RGB2BGR))

@@ -27,22 +27,37 @@ KILLS = int(os.environ.get("CGTOOL_KILLS", "2"))
 VIDEOS = [f"film{i}" for i in range(8)]
 
 
+def draw_faces(out: Path, video: str) -> None:
+    """A face drawn in four frames of every clip of a video, as far as it has them; for `review --apply`."""
+    rows = pq.read_table(out / "parts" / "clips" / f"{video}.parquet").to_pylist()
+    log = DecisionLog(Store(out))
+    log.append(
+        video,
+        [
+            _decision("draw", row, position=p, box=(200.0, 30.0, 248.0, 90.0))
+            for row in rows
+            for p in range(min(4, row["n_sampled"]))
+        ],
+    )
+
+
+def _decision(action: str, row: dict[str, str], **more: object) -> Decision:
+    now = datetime.now(UTC)
+    return Decision(action, row["clip_id"], row["fingerprint"], "r", "s", now, new_id(), **more)  # type: ignore[arg-type]
+
+
 def decide(out: Path) -> None:
     """In each video: a face drawn in four frames of every clip, one box rejected, and in every other a clip dropped."""
-    log, now = DecisionLog(Store(out)), datetime.now(UTC)
-
-    def one(action: str, row: dict[str, str], **more: object) -> Decision:
-        return Decision(action, row["clip_id"], row["fingerprint"], "r", "s", now, new_id(), **more)  # type: ignore[arg-type]
-
+    log = DecisionLog(Store(out))
     for number, video in enumerate(VIDEOS):
+        draw_faces(out, video)
         made = []
         faces = pq.read_table(out / "parts" / "faces" / f"{video}.parquet").to_pylist()
         for row in pq.read_table(out / "parts" / "clips" / f"{video}.parquet").to_pylist():
-            made += [one("draw", row, position=p, box=(200.0, 30.0, 248.0, 90.0)) for p in range(4)]
             here = next(f for f in faces if f["clip_id"] == row["clip_id"] and f["blurred"] and f["position"] == 4)
-            made.append(one("reject", row, position=4, box=(here["x0"], here["y0"], here["x1"], here["y1"])))
+            made.append(_decision("reject", row, position=4, box=(here["x0"], here["y0"], here["x1"], here["y1"])))
             if number % 2 and row["clip_index"] == 1:
-                made.append(one("drop", row))
+                made.append(_decision("drop", row))
         log.append(video, made)
 
 

@@ -49,6 +49,12 @@ def anonymise(
         ),
     ] = None,
     jpeg_quality: Annotated[int | None, typer.Option(help="Of the copies, 1 to 100. [95]")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|tar", help="Copies in a folder a clip, or in one tar a video. \\[folder, or as OUT has it]"
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read and detect. \\[one a core]")] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda", help="Where the detector runs. \\[auto]")
@@ -74,7 +80,7 @@ def _anonymise(out: Path, flags: dict[str, Any], as_json: bool) -> int:
     from ..progress import BuildProgress
 
     options = given_options(flags, {})
-    told = {name: options[name] for name in ("jpeg_quality", "workers") if name in options}
+    told = {name: options[name] for name in ("jpeg_quality", "layout", "workers") if name in options}
     try:
         config = AnonymiseRun(out, anonymise_config(options), **told)
     except ValueError as exc:

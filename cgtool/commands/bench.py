@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import tell
+from ..console import tell, tell_in_full
 from . import (
     bench_audit,
     bench_evaluate,
@@ -38,9 +38,7 @@ def _group(
         for path in plugin:
             load_plugin(path)
     except CgtoolError as exc:
-        if os.environ.get("CGTOOL_DEBUG"):
-            raise
-        tell(exc)
+        tell_in_full(exc) if os.environ.get("CGTOOL_DEBUG") else tell(exc)
         raise typer.Exit(exc.exit_code) from exc
 
 

@@ -56,8 +56,10 @@ def pack(
     from cityguessr_bench.data import make_pack
 
     from ..bench_progress import PackProgress
+    from ..outputs import check_pack
 
     settings = run_settings(None, preset, config, set_)
+    check_pack(to, out)
     if features is not None:
         settings = settings.changed({"data": {"features": features}}, "--features")
     encoder = _encoder(settings.data.features, device, precision)

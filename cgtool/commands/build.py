@@ -91,8 +91,32 @@ def build_dataset(
             "--keep-clips", help="Also write each clip as mp4 into the cache (unblurred).", rich_help_panel=SPEED
         ),
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|tar",
+            help="Frames in a folder a clip, or in one tar a video: for large sets. \\[folder, or as OUT has it]",
+            rich_help_panel=SPEED,
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that decode and detect. \\[one a core]", rich_help_panel=SPEED)
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ray",
+            help="This machine's processes, or those of a Ray cluster. \\[local]",
+            rich_help_panel=SPEED,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT|auto",
+            help="Head of the Ray cluster. \\[$RAY_ADDRESS, else one started here]",
+            rich_help_panel=SPEED,
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda", help="Where models run. \\[auto]", rich_help_panel=SPEED)

@@ -24,8 +24,8 @@ from cityguessr_data.core.errors import MachineError
 from .layout import PackConfig
 
 Frames = npt.NDArray[np.uint8]
-Read = Callable[[Sequence[Path]], Frames]
-"""The frames of one clip: uint8 (T, size, size, 3), red, green, blue."""
+Read = Callable[[Sequence[str]], Frames]
+"""Paths of the frames table -> the frames of one clip: uint8 (T, size, size, 3), red, green, blue."""
 FRAMES_AT_ONCE = 64
 """About as many go through the encoder together; clips are never cut for it."""
 
@@ -60,7 +60,7 @@ def of_encoder(config: PackConfig, encoder: FrameEncoder) -> PackConfig:
 
 def write_features(
     path: Path,
-    clips: Sequence[Sequence[Path]],
+    clips: Sequence[Sequence[str]],
     config: PackConfig,
     encoder: FrameEncoder,
     pool: ThreadPoolExecutor,
@@ -70,7 +70,7 @@ def write_features(
     """Write one shard, float16 (clips, T, D); the CRC-32 of every clip's bytes.
 
     Args:
-        clips: the files of their frames.
+        clips: the paths of their frames, as the frames table has them.
         pool: reads ahead while the encoder works.
         on_clips: called with the number of clips after each batch of them.
     Raises:
@@ -102,7 +102,7 @@ def write_features(
     return [zlib.crc32(clip.data) for clip in block]
 
 
-def _ahead(pool: ThreadPoolExecutor, read: Read, clips: Sequence[Sequence[Path]], n: int) -> Iterator[Frames]:
+def _ahead(pool: ThreadPoolExecutor, read: Read, clips: Sequence[Sequence[str]], n: int) -> Iterator[Frames]:
     """The frames of all clips in order; `n` clips at most wait in memory."""
     waiting: deque[Future[Frames]] = deque()
     for paths in clips:

@@ -19,6 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cityguessr_data.media.limits import picture_fault
+
 
 class RawShard:
     """An .npy file of pixels or features; closed when nobody holds it any more.
@@ -28,7 +30,9 @@ class RawShard:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        mapped = np.load(path, mmap_mode="r")  # reads the header, and compares it with the file's length
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # the header, held against the file's length
+        if not isinstance(mapped, np.memmap):  # of a zip, NumPy gives another object
+            raise ValueError("it is no .npy file")
         if mapped.shape[1:] != shape or mapped.dtype != dtype or not mapped.flags.c_contiguous:
             raise ValueError(f"its rows are {mapped.dtype} {mapped.shape[1:]}, not {dtype} {shape}")
         self._n_rows, self._start, self._shape, self._dtype = len(mapped), mapped.offset, shape, dtype
@@ -97,8 +101,9 @@ def _decoded(jpeg: bytes) -> npt.NDArray[np.uint8]:
     """(3, H, W) red, green, blue; a view of what the decoder made."""
     import cv2
 
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    fault = picture_fault(jpeg)
+    picture = None if fault else cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError("a frame is no picture")
+        raise ValueError(f"a frame {fault or 'is no picture'}")
     frame: npt.NDArray[np.uint8] = np.asarray(picture, np.uint8)[:, :, ::-1].transpose(2, 0, 1)
     return frame

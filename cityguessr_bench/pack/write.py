@@ -24,15 +24,15 @@ import pyarrow.parquet as pq
 from cityguessr_data.core.atomic import write_bytes, write_json, write_table
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.fingerprint import fingerprint
+from cityguessr_data.core.frame_files import FrameFiles
+from cityguessr_data.core.partitions import manifest_batches, manifest_schema
+from cityguessr_data.media.limits import picture_fault
 
 from ..classes import Classes
-from .features import FrameEncoder, write_features
+from .features import FrameEncoder, Read, write_features
 from .layout import INDEX, VERSION, PackConfig, shard_name
 from .sampling import saved_positions
 from .squeeze import squeezed
-
-Frames = npt.NDArray[np.uint8]
-"""(T, H, W, 3) red, green, blue."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Plan:
     """What a pack will hold, known before anything is written."""
 
     clips: pa.Table
-    paths: tuple[tuple[Path, ...], ...]
-    """By clip, its frames in order."""
+    paths: tuple[tuple[str, ...], ...]
+    """By clip, its frames in order, as the frames table names them."""
     fingerprint: str
     n_bytes: int
     """Of all shards; with jpeg an estimate."""
@@ -108,15 +108,16 @@ def pack(
     bounds = range(0, plan.clips.num_rows, config.clips_per_shard)
     checks: list[list[int]] = []
     made = 0
+    read = _reader(out, config)
     with ThreadPoolExecutor(workers) as pool:
         for number, start in enumerate(bounds):
             sums, shard = to / "shards" / f"{number:05d}.json", to / shard_name(number, config.format)
             if not (sums.is_file() and shard.is_file()):  # a damaged shard is deleted by hand, its sums stay
                 clips = plan.paths[start : start + config.clips_per_shard]
                 if encoder is None:
-                    crcs = _write_shard(shard, clips, config, pool)
+                    crcs = _write_shard(shard, clips, config, read, pool)
                 else:
-                    crcs = write_features(shard, clips, config, encoder, pool, _reader(config), on_clips)
+                    crcs = write_features(shard, clips, config, encoder, pool, read, on_clips)
                 write_json(sums, crcs)
                 made += 1
             checks.append(json.loads(sums.read_text()))
@@ -126,26 +127,32 @@ def pack(
     return Packed(plan.clips.num_rows, len(bounds), made, sum(p.stat().st_size for p in (to / "shards").iterdir()))
 
 
-def read_frame(path: Path, size_px: int) -> npt.NDArray[np.uint8]:
+def read_frame(files: FrameFiles, path: str, size_px: int) -> npt.NDArray[np.uint8]:
     """One saved frame, squeezed to a square: uint8 (size_px, size_px, 3), red, green, blue.
 
     Raises:
-        InputError: the file is missing or is no picture.
+        InputError: it is missing or is no picture.
     """
     import cv2
 
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    mend = "Mend the data set: run its build again"
+    try:
+        content = files.read(path)
+    except FileNotFoundError as exc:
+        raise InputError(f"the frame {files.out / path} is missing", mend) from exc
+    except OSError as exc:
+        raise InputError(f"the frame {files.out / path} cannot be read ({exc.strerror})", mend) from exc
+    fault = picture_fault(content)
+    picture = None if fault else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        what = "is no picture" if path.is_file() else "is missing"
-        raise InputError(f"the frame {path} {what}", "Mend the data set: run its build again")
+        raise InputError(f"the frame {files.out / path} {fault or 'is no picture'}", mend)
     return np.ascontiguousarray(squeezed(np.asarray(picture, np.uint8), size_px)[:, :, ::-1])
 
 
 def _write_shard(
-    path: Path, clips: Sequence[Sequence[Path]], config: PackConfig, pool: ThreadPoolExecutor
+    path: Path, clips: Sequence[Sequence[str]], config: PackConfig, read: Read, pool: ThreadPoolExecutor
 ) -> list[int]:
     """Write one shard of pixels; the CRC-32 of every clip's bytes."""
-    read = _reader(config)
     if config.format == "uint8":
         shape = (len(clips), config.n_frames, 3, config.size_px, config.size_px)
         block = np.empty(shape, np.uint8)
@@ -160,8 +167,9 @@ def _write_shard(
     return [zlib.crc32(b"".join(frames)) for frames in encoded]
 
 
-def _reader(config: PackConfig) -> Callable[[Sequence[Path]], Frames]:
-    return lambda paths: np.stack([read_frame(path, config.size_px) for path in paths])
+def _reader(out: Path, config: PackConfig) -> Read:
+    files = FrameFiles(out)
+    return lambda paths: np.stack([read_frame(files, path, config.size_px) for path in paths])
 
 
 def _encoded(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
@@ -172,7 +180,7 @@ def _encoded(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
     return content
 
 
-def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[Path, ...], ...]:
+def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[str, ...], ...]:
     """The wanted frames of every clip, in the order of the clips table."""
     few = clips.filter(pc.less(clips["n_sampled"], config.n_frames))
     if few.num_rows:
@@ -188,30 +196,29 @@ def _paths(out: Path, clips: pa.Table, config: PackConfig) -> tuple[tuple[Path, 
     saved = clips["n_sampled"].to_pylist()
     found: list[dict[int, str]] = [{} for _ in row_of]
     some = pa.array(sorted({position for positions in wanted.values() for position in positions}), pa.int32())
-    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
-        for batch in file.iter_batches(columns=["clip_id", "position", "path"]):
-            batch = batch.filter(pc.is_in(batch["position"], value_set=some))
-            for clip_id, position, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if clip_id in row_of:
-                    found[row_of[clip_id]][position] = path
+    for batch in manifest_batches(out / "manifests" / "frames.parquet", ["clip_id", "position", "path"]):
+        batch = batch.filter(pc.is_in(batch["position"], value_set=some))
+        for clip_id, position, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if clip_id in row_of:
+                found[row_of[clip_id]][position] = path
     for clip_id, row in row_of.items():
         missing = [position for position in wanted[saved[row]] if position not in found[row]]
         if missing:
             raise InputError(
                 f"clip {clip_id} has no frame {missing[0]} in {out}/manifests/frames.parquet", "Run its build again"
             )
-    return tuple(tuple(out / found[row][p] for p in wanted[saved[row]]) for row in range(len(found)))
+    return tuple(tuple(found[row][p] for p in wanted[saved[row]]) for row in range(len(found)))
 
 
 def _scene_top1(out: Path, clips: pa.Table) -> pa.Array:
     """By clip, the category of each saved frame in order; null where a frame has none."""
     known: dict[str, list[int | None]] = {clip_id: [] for clip_id in clips["clip_id"].to_pylist()}
-    with pq.ParquetFile(out / "manifests" / "frames.parquet", pre_buffer=False) as file:
-        if "scene_top1" in file.schema_arrow.names:
-            for batch in file.iter_batches(columns=["clip_id", "scene_top1"]):
-                for clip_id, top1 in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    if clip_id in known:
-                        known[clip_id].append(top1)
+    frames = out / "manifests" / "frames.parquet"
+    if "scene_top1" in manifest_schema(frames).names:
+        for batch in manifest_batches(frames, ["clip_id", "scene_top1"]):
+            for clip_id, top1 in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if clip_id in known:
+                    known[clip_id].append(top1)
     whole = [row if row and None not in row else None for row in known.values()]
     return pa.array(whole, pa.list_(pa.int16()))
 

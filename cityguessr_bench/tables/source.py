@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.fingerprint import fingerprint
+from cityguessr_data.core.partitions import is_manifest, manifest_schema, read_manifest
 
 from ..classes import Classes
 from ..data import open_pack
@@ -120,9 +121,9 @@ class Source:
 
     def _frames_have_scenes(self) -> bool:
         path = self.folder / "manifests" / "frames.parquet"
-        if not path.is_file() or "scene_top1" not in pq.read_schema(path).names:
+        if not is_manifest(path) or "scene_top1" not in manifest_schema(path).names:
             return False
-        column = pq.read_table(path, columns=["scene_top1"])["scene_top1"]
+        column = read_manifest(path, ["scene_top1"])["scene_top1"]
         return bool(column.null_count < len(column))
 
     def pixels(self, config: DataConfig) -> str | None:

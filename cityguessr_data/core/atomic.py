@@ -20,9 +20,9 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         DiskFullError: no space left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_name(path)
     with disk_full_stops(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as f:
                 f.write(content)
@@ -31,7 +31,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -41,16 +41,16 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Replace `path` by `table` as Parquet (zstd) in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_name(path)
     with disk_full_stops(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             pq.write_table(table, partial, compression="zstd")
             sync_file(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def partial_name(path: Path) -> Path:

@@ -16,9 +16,11 @@ CgtoolError                 message: what happened; hint: what to do. One line e
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 
 class ErrorClass(StrEnum):
@@ -121,22 +123,90 @@ class MediaError(VideoError):
         super().__init__(ErrorClass.BAD_MEDIA, message, hint)
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAILING = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
 @contextmanager
 def disk_full_stops(where: str) -> Iterator[None]:
-    """Turn what the system says of a full disk into DiskFullError, which ends the run.
+    """Turn what the system says of a full or failing disk into a StopError, which ends the run.
 
-    "No space left", "quota exceeded" and, of a limit on the size of files, "file too large".
+    "No space left", "quota exceeded" and, of a limit on the size of files, "file too large" become DiskFullError.
     """
     try:
         yield
     except OSError as exc:
-        if exc.errno == errno.EFBIG:
-            raise DiskFullError(
-                f"{where} would be larger than a file may be here",
-                "Raise the limit (`ulimit -f`) or write to another file system, and run the same command again",
-            ) from exc
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"no space left while writing {where}", "Free some space and run the same command again"
-            ) from exc
-        raise
+        stop = _disk_stop(exc, where)
+        if stop is None:
+            raise
+        raise stop from exc
+
+
+@contextmanager
+def writing_stops(folder: Path) -> Iterator[None]:
+    """The same for whatever is written under `folder`, and for rights that were taken away in the middle of a run.
+
+    A disk that fails is often made read-only by the system. Errors that name a file elsewhere pass as they are.
+    """
+    try:
+        yield
+    except OSError as exc:
+        stop = writing_stop(exc, folder)
+        if stop is None:
+            raise
+        raise stop from exc
+
+
+def writing_stop(error: BaseException, folder: Path) -> StopError | None:
+    """What stops the run where an error says that `folder` cannot be written any more; None where it does not.
+
+    What the system says of a write or a sync names no file: it counts for `folder`.
+    """
+    if not isinstance(error, OSError):
+        return None
+    named = error.filename
+    if named is not None and (isinstance(named, int) or not Path(os.fsdecode(named)).is_relative_to(folder)):
+        return None
+    where = str(folder) if named is None else os.fsdecode(named)
+    if error.errno in _REFUSED:
+        where = where if named is None else str(Path(where).parent)  # its folder, not a file of a passing name
+        hint = "Make it writable again, and run the same command again"
+        return StopError(f"{where} can no longer be written ({error.strerror})", hint)
+    return _disk_stop(error, where)
+
+
+def system_refusal(error: BaseException) -> CgtoolError | None:
+    """What the system says of a named file that may not be used, or of its disk, which is no fault of ours; else None.
+
+    For what reached the end of a command: whoever knows what the file is for says it better.
+    """
+    if not isinstance(error, OSError) or not isinstance(error.filename, str | bytes | os.PathLike):
+        return None
+    if error.errno not in _REFUSED | _FAILING | _FULL:
+        return None
+    return unfit_for_writing(error, os.fsdecode(error.filename), "Check who may read and write there", "used")
+
+
+def unfit_for_writing(error: OSError, where: str, hint: str, doing: str = "written") -> CgtoolError:
+    """What a first look at a place to write to ends in: DiskFullError where it is full, else MachineError."""
+    stop = _disk_stop(error, where)
+    if isinstance(stop, DiskFullError):
+        return stop
+    return MachineError(f"{where} cannot be {doing} ({error.strerror or error})", hint)
+
+
+def _disk_stop(error: OSError, where: str) -> StopError | None:
+    if error.errno == errno.EFBIG:
+        return DiskFullError(
+            f"{where} would be larger than a file may be here",
+            "Raise the limit (`ulimit -f`) or write to another file system, and run the same command again",
+        )
+    if error.errno in _FULL:
+        return DiskFullError(f"no space left while writing {where}", "Free some space and run the same command again")
+    if error.errno in _FAILING:
+        return StopError(
+            f"{where} cannot be written ({error.strerror or error})",
+            "The disk fails or has gone: see to it, and run the same command again",
+        )
+    return None

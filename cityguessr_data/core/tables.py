@@ -19,6 +19,18 @@ Fault = tuple[int, str]
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
+def harmless(text: str) -> str:
+    """A cell from outside that no spreadsheet takes for a formula: one that begins like it gets a `'` in front.
+
+    A number with a sign begins like one too, and stays a number. A carriage return, which `csv.writer` leaves without
+    quotes so that the cell would end in a row of its own, becomes a line break.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _NUMBER.fullmatch(text) or not (text.lstrip()[:1] in tuple("=+-@") or text[:1] in ("\t", "\n")):
+        return text
+    return f"'{text}"
+
+
 @dataclass(frozen=True)
 class TextTable:
     """Column names, the rows as (line, {column: text without outer space}), and what was wrong so far."""

@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..media.limits import picture_fault
+
 _TAIL_BYTES = 4_096  # cameras append notes of their own after the end mark
 
 
@@ -37,6 +39,8 @@ def check_frame(path: Path) -> CheckedFrame | str:
         return "is empty" if not content else "is no JPEG"
     if b"\xff\xd9" not in content[-_TAIL_BYTES:]:
         return "is cut off: it has no end"
+    if fault := picture_fault(content):
+        return fault
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
     except cv2.error:

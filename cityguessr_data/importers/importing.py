@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from ..core.atomic import write_bytes
 from ..core.errors import InputError
 from ..core.schemas import SCHEMA_VERSION
+from ..core.tables import harmless
 from ..core.types import LEVELS
 from ..publish.ledger import forget_clips
 from ..run.assemble import assemble, is_stale
@@ -218,7 +219,7 @@ def _write_left(out: Path, left: tuple[Fault, ...]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "what"))
-    writer.writerows((fault.path, fault.what) for fault in left)
+    writer.writerows((harmless(fault.path), harmless(fault.what)) for fault in left)
     write_bytes(path, text.getvalue().encode("utf-8", "replace"))
 
 

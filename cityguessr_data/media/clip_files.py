@@ -5,9 +5,13 @@ A cut with `-c copy` falls on key frames (300+300+300 frames come out as 500+250
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
-from collections.abc import Sequence
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ffmpeg
@@ -15,20 +19,29 @@ import imageio_ffmpeg
 
 from ..core.errors import MediaError, disk_full_stops
 from ..core.types import Clip
-from .decode import FORMATS
+from .limits import MAX_ALLOCATION_BYTES, MAX_PADDED_PIXELS
+from .opening import FORMATS
+
+_START_S, _FRAME_S = 600.0, 1.0
+"""What ffmpeg may take, and what more for every frame up to the end of the last clip. It decodes what PyAV has decoded
+before it; a slow core needs a fifth of a second for a frame of 4K."""
+_LOOK_S = 0.2
 
 
-def write_clip_files(source: Path, clips: Sequence[Clip], folder: Path) -> list[Path]:
+def write_clip_files(
+    source: Path, clips: Sequence[Clip], folder: Path, alive: Callable[[], None] = lambda: None
+) -> list[Path]:
     """Write each clip to `folder`/<clip_id>.mp4 (H.264, upright, no sound), frame for frame.
 
     One pass over the source for each run of adjoining clips.
 
     Args:
         clips: of one video, in order, not overlapping.
+        alive: called while ffmpeg works.
     Returns:
         The files, in the order of `clips`.
     Raises:
-        MediaError: ffmpeg could not cut the source.
+        MediaError: ffmpeg could not cut the source, or hangs over it.
         DiskFullError: no space left.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +52,7 @@ def write_clip_files(source: Path, clips: Sequence[Clip], folder: Path) -> list[
         try:
             with disk_full_stops(str(folder)):
                 work.mkdir()
-                _cut(source, run, work)
+                _cut(source, run, work, alive)
                 parts = sorted(work.glob("*.mp4"))
                 if len(parts) != len(run):
                     raise MediaError(f"ffmpeg cut {len(parts)} clips of {source.name}, not {len(run)}")
@@ -61,11 +74,16 @@ def _adjoining(clips: Sequence[Clip]) -> list[list[Clip]]:
     return runs
 
 
-def _cut(source: Path, run: Sequence[Clip], folder: Path) -> None:
+def _cut(source: Path, run: Sequence[Clip], folder: Path, alive: Callable[[], None]) -> None:
     first, last = run[0], run[-1]
     cuts = [clip.start_frame - first.start_frame for clip in run[1:]]
     stream = (
-        ffmpeg.input(f"file:{source.resolve()}", protocol_whitelist="file", format_whitelist=FORMATS)
+        ffmpeg.input(
+            f"file:{source.resolve()}",
+            protocol_whitelist="file",
+            format_whitelist=FORMATS,
+            max_pixels=MAX_PADDED_PIXELS,
+        )
         .video.filter("trim", start_frame=first.start_frame, end_frame=last.end_frame)
         .filter("setpts", "PTS-STARTPTS")
         .filter("pad", "ceil(iw/2)*2", "ceil(ih/2)*2")  # H.264 in 4:2:0 has even sides
@@ -78,13 +96,30 @@ def _cut(source: Path, run: Sequence[Clip], folder: Path) -> None:
         target = str(folder).replace("%", "%%") + "/%06d.mp4"  # the segment muxer expands every % of the path
     else:
         target = str(folder / "000000.mp4")
-    try:
-        stream.output(target, **options).global_args("-nostdin", "-v", "error").run(
-            cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stderr=True, overwrite_output=True
-        )
-    except ffmpeg.Error as exc:
-        lines = (exc.stderr or b"").decode(errors="replace").strip().splitlines()
+    limits = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
+    command = stream.output(target, **options).global_args("-nostdin", "-v", "error", *limits)
+    limit_s = _START_S + _FRAME_S * last.end_frame
+    failed, words = _run(command.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True), limit_s, alive)
+    if failed:
+        lines = words.strip().splitlines()
         text = lines[-1] if lines else "no message"
         if "No space left" in text:
-            raise OSError(errno.ENOSPC, text) from exc
-        raise MediaError(f"ffmpeg could not cut {source.name} into clips ({text})") from exc
+            raise OSError(errno.ENOSPC, text)
+        raise MediaError(f"ffmpeg could not cut {source.name} into clips ({text})")
+
+
+def _run(command: Sequence[str], limit_s: float, alive: Callable[[], None]) -> tuple[bool, str]:
+    """Whether ffmpeg failed, and what it said."""
+    deadline_s = time.monotonic() + limit_s
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        try:
+            while process.poll() is None:
+                alive()
+                if time.monotonic() > deadline_s:
+                    return True, f"it was not done after {limit_s:.0f} s"
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_S)
+        finally:
+            process.kill()
+        said.seek(0)
+        return process.returncode != 0, said.read().decode(errors="replace")

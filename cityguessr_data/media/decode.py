@@ -2,32 +2,36 @@
 
 `index_video` demuxes only: it tells how many frames there are and when they are shown, which fixes the clips. `decode`
 then decodes from the start and converts only the wanted frames to RGB: a seek per frame costs twelve times as much.
-Container formats and protocols are whitelisted, since ffmpeg would otherwise follow a playlist that is named .mp4.
+What a file may ask for is bounded (limits.py), and so is what it may lead to (opening.py).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import av.error
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ..core.errors import MediaError
 from ..core.types import MediaInfo
+from .limits import MAX_DURATION_S, MAX_FRAMES, MOST_PX
+from .opening import open_container, open_video, packets_of, reason, video_stream
 from .orientation import displayed_size, orientation_of, upright
 
 if TYPE_CHECKING:
     from ..core.types import RGB
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,wmv,h264,hevc,ivf,m4v,mpegvideo,gif"
 _TOLERANCE_S = 1e-6
+_USUAL_RATE, _HIGHEST_RATE = 25.0, 1e6
+"""Of frames a second: what is taken where a file tells none, and where it is no longer believed."""
+_MOST_SHOWN = 8
+"""How often a file's bytes may be read: an edit list may show a part again. Packets of 1 byte fill a small file's
+tables with millions of frames all the same."""
 _TELLS_SHOWING = ("mov", "matroska", "mpegts", "flv")
 """Containers whose packets say when they are shown. Elsewhere ffmpeg works it out, for an AVI with B-frames wrongly."""
 
@@ -62,17 +66,20 @@ class DecodedFrame:
     rgb: RGB
 
 
-def index_video(path: Path) -> VideoIndex:
+def index_video(path: Path, alive: Callable[[], None] = lambda: None) -> VideoIndex:
     """Demux `path` and count the video packets that will be shown.
 
     Not counted are packets that an edit list hides, empty ones (an AVI's dropped frames) and, where the stream was cut
     before a key frame, those ahead of the first frame that can be decoded.
 
+    Args:
+        alive: called for every packet: a long file takes minutes.
     Raises:
-        MediaError: no such container, no video stream, or not one video packet.
+        MediaError: no such container, no video stream, not one video packet, or more than limits.py allows.
     """
-    with _open(path) as container:
-        stream = _video_stream(container, path)
+    with open_container(path) as container:
+        room_bytes = _MOST_SHOWN * path.stat().st_size
+        stream = video_stream(container, path)
         context = stream.codec_context
         stamps: list[int | None] = []
         lacks_pts = not container.format.name.startswith(_TELLS_SHOWING)
@@ -82,7 +89,11 @@ def index_video(path: Path) -> VideoIndex:
         time_base = float(stream.time_base) if stream.time_base else 0.0
         fault: str | None = None
         try:
-            for packet in container.demux(stream):
+            for packet in packets_of(container, stream):
+                alive()
+                room_bytes -= packet.size
+                if room_bytes < 0 or len(stamps) > MAX_FRAMES:
+                    raise MediaError(f"{path.name} declares more frames than it can hold, or than are read")
                 if packet.dts is not None:
                     last_dts = packet.dts
                 if packet.size == 0:  # an empty one has a time, the flush packet that PyAV adds has none
@@ -94,8 +105,10 @@ def index_video(path: Path) -> VideoIndex:
                     lacks_pts = lacks_pts or packet.pts is None
                     keys.append(packet.is_keyframe)
         except av.error.FFmpegError as exc:
-            fault = f"the file breaks: {_reason(exc)}"
+            fault = f"the file breaks: {reason(exc)}"
         first = _first_frame(path)
+        if first is None and context.width == 0:  # where a header declares too much, ffmpeg forgets what it said
+            raise MediaError(f"{path.name} holds no picture that can be decoded, or only ones too large ({MOST_PX})")
         unseen = _unseen_packets(stamps, keys, first)
         stamps = [stamp for number, stamp in enumerate(stamps) if number not in unseen]
         n_frames = len(stamps)
@@ -106,12 +119,15 @@ def index_video(path: Path) -> VideoIndex:
             read = max(read, last_dts + 1)  # a dts there is the place in the index; empty places are skipped silently
         if fault is None and stream.frames > read:
             fault = f"the file ends after frame {n_frames} of {stream.frames}"
-        rate = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
+        told_rate = float(stream.average_rate or stream.guessed_rate or 0)
+        rate = told_rate if 0 < told_rate < _HIGHEST_RATE else _USUAL_RATE
         timed = [stamp * time_base for stamp in stamps if stamp is not None]
         shown = np.sort(np.asarray(timed)) if len(timed) == n_frames else np.arange(n_frames) / rate
         first_s = float(shown[0]) if len(timed) == n_frames and not lacks_pts else None
         shown = shown - shown[0]
         last_s = float(shown[-1])
+        if not last_s < MAX_DURATION_S:
+            raise MediaError(f"the clock of {path.name} is broken: its frames lie {last_s / 86_400:,.0f} days apart")
         fps = (n_frames - 1) / last_s if last_s > 0 else rate
         size = displayed_size(
             context.width, context.height, orientation_of(first) if first is not None else (1, 0, 0, 1)
@@ -121,7 +137,12 @@ def index_video(path: Path) -> VideoIndex:
 
 
 def decode(
-    path: Path, wanted: Collection[int], end: int, index: VideoIndex, threads: int = 0
+    path: Path,
+    wanted: Collection[int],
+    end: int,
+    index: VideoIndex,
+    threads: int = 0,
+    alive: Callable[[], None] = lambda: None,
 ) -> Iterator[DecodedFrame]:
     """Decode from the first frame up to frame `end` (exclusive) and yield the wanted frames, upright, as RGB.
 
@@ -130,6 +151,7 @@ def decode(
         end: that many frames must be decodable, the wanted ones and those after them.
         index: of the same file.
         threads: of the decoder; 0: its own choice. One costs the fewest CPU seconds, by 7 %.
+        alive: called for every packet: hours may pass before the first wanted frame.
     Yields:
         DecodedFrame with `rgb` uint8 (H, W, 3), in displayed orientation, one by one in order.
     Raises:
@@ -141,8 +163,9 @@ def decode(
     fault = "the stream ends"
     with open_video(path) as (container, stream):
         stream.codec_context.thread_count = threads
-        packets = container.demux(stream)
+        packets = packets_of(container, stream)
         while decoded < end:
+            alive()
             try:
                 packet = next(packets, None)
                 # an empty packet with a time is a dropped frame; the decoder would take it for the end of the stream
@@ -152,7 +175,7 @@ def decode(
             except av.error.FFmpegError as exc:
                 if decoded == 0 and not isinstance(exc, av.error.EOFError):
                     continue  # a stream cut before its first key frame: nothing is shown yet
-                fault = f"the decoder stopped: {_reason(exc)}"
+                fault = f"the decoder stopped: {reason(exc)}"
                 break
             if packet is None:
                 break
@@ -161,7 +184,10 @@ def decode(
                 if (frame.width, frame.height) != size:
                     raise DecodeBreak(decoded, f"the picture size changes from {size} to {(frame.width, frame.height)}")
                 if decoded in wanted:
-                    rgb: RGB = reformatter.reformat(frame, format="rgb24").to_ndarray()  # type: ignore[assignment]
+                    try:
+                        rgb: RGB = reformatter.reformat(frame, format="rgb24").to_ndarray()  # type: ignore[assignment]
+                    except (av.error.FFmpegError, ValueError) as exc:  # a kind of pixels or colours that is none
+                        raise DecodeBreak(decoded, f"a picture cannot be shown ({reason(exc)})") from exc
                     time_s = index.time_of(decoded)
                     yield DecodedFrame(decoded, time_s, upright(rgb, orientation_of(frame)))
                 decoded += 1
@@ -180,50 +206,24 @@ class DecodeBreak(Exception):
         self.fault = fault
 
 
-@contextmanager
-def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container of `path` and its video stream, set to decode in threads.
-
-    Raises:
-        MediaError: no such container, or no video stream.
-    """
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        stream.thread_type = "AUTO"
-        yield container, stream
-
-
-def _open(path: Path) -> Any:
-    if not path.is_file():
-        raise MediaError(f"{path} is not there")
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-    try:
-        return av.open(f"file:{path.resolve()}", container_options=options)
-    except (av.error.FFmpegError, ValueError) as exc:
-        raise MediaError(f"{path.name} is not a video file that can be opened ({_reason(exc)})") from exc
-
-
-def _video_stream(container: Any, path: Path) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
-            return stream
-    raise MediaError(f"{path.name} has no video stream that can be decoded (audio only?)")
-
-
 def _first_frame(path: Path) -> Any:
     """The first frame that comes out of the decoder (only it knows the display matrix); None when there is none."""
-    with _open(path) as container:
-        for packet in container.demux(_video_stream(container, path)):
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        packets = packets_of(container, stream)
+        while True:
             try:
+                packet = next(packets, None)
+                if packet is None:
+                    return None
                 if packet.size == 0 and packet.dts is not None:
                     continue
                 for frame in packet.decode():
                     return frame
             except av.error.EOFError:
-                break
+                return None
             except av.error.FFmpegError:
-                continue  # cut before its first key frame
-    return None
+                continue  # cut before its first key frame, or it breaks: then no more packets come
 
 
 def _unseen_packets(stamps: list[int | None], keys: list[bool], first: Any) -> set[int]:
@@ -244,7 +244,3 @@ def _unseen_packets(stamps: list[int | None], keys: list[bool], first: Any) -> s
     after = next((place for place in range(own + 1, len(timed)) if timed[place] >= first.pts), len(timed))
     # only the head is looked at: a joined stream may well start its clock again further on
     return {place for place in range(after) if timed[place] < first.pts}
-
-
-def _reason(exc: BaseException) -> str:
-    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

@@ -14,14 +14,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cityguessr_data.core.errors import CgtoolError, ErrorClass, StopError, VideoError
+from cityguessr_data.core.errors import CgtoolError, ErrorClass, StopError, VideoError, disk_full_stops
+from cityguessr_data.core.private import make_private
 from cityguessr_data.core.types import Dropped, LocalVideo
 from cityguessr_data.media import outcomes
+from cityguessr_data.media.cache_turns import turn
 from cityguessr_data.media.download_config import DownloadConfig, Progress, Refused, ResolvedVideo
-from cityguessr_data.media.failures import close_left_open, typed
+from cityguessr_data.media.failures import PauseAskedError, close_left_open, typed
 from cityguessr_data.media.hosts import HostGuard, host_of
 from cityguessr_data.media.ids import is_local, offline_id
 from cityguessr_data.media.pace import Pace, site_of
@@ -106,6 +109,17 @@ class Downloader:
         cached = self.cache.find(video_id, url)
         if cached is not None:
             return cached
+        with disk_full_stops(str(self.config.cache)):
+            make_private(self.config.cache)
+        with turn(self.config.cache, video_id, stop) as is_ours:
+            if not is_ours:
+                raise DownloadStopped(f"stopped before {url} was asked for", "The same command goes on from here")
+            brought = self.cache.find(video_id, url)  # by another build, while this one waited
+            return brought or self._bring(video_id, url, progress, stop)
+
+    def _bring(
+        self, video_id: str, url: str, progress: Progress | None, stop: threading.Event | None
+    ) -> LocalVideo | Dropped:
         folder = self.cache.partial(video_id)
 
         def bring(session: Session) -> LocalVideo | Dropped:
@@ -135,19 +149,24 @@ class Downloader:
         """Run one lookup or download in its turn and in its own thread; every failure leaves as one of our errors."""
         host_of(url)
         site = site_of(url)
-        if site in self._blocked:
-            raise SiteBlocked(site, self._blocked[site])
-        if not self.pace.wait(site, stop):
-            raise DownloadStopped(f"stopped before {url} was downloaded", "The same command goes on from here")
-        # Another thread may have met the bot check while this one waited
-        if site in self._blocked:
-            raise SiteBlocked(site, self._blocked[site])
+        self._wait_for(url, stop)
         try:
             return in_thread(lambda halt: self._talk(url, folder, progress, halt, job), stop)
         except VideoError as exc:
-            if exc.error_class is ErrorClass.BOT_CHECK:
+            if exc.error_class is ErrorClass.BOT_CHECK or (isinstance(exc, PauseAskedError) and exc.of_the_site):
                 self._blocked[site] = exc.message
             raise
+
+    def _wait_for(self, url: str, stop: threading.Event | None) -> None:
+        """Wait until a link's site may be asked. Raises SiteBlocked where it may not be."""
+        site = site_of(url)
+        if site in self._blocked:
+            raise SiteBlocked(site, self._blocked[site])
+        if not self.pace.wait(site, stop):
+            raise DownloadStopped(f"stopped before {url} was asked for", "The same command goes on from here")
+        # Another thread may have met the bot check while this one waited
+        if site in self._blocked:
+            raise SiteBlocked(site, self._blocked[site])
 
     def _talk(
         self,
@@ -160,7 +179,8 @@ class Downloader:
         from cityguessr_data.media.session import Session  # imports yt_dlp
 
         try:
-            with Session(self.config, self.guard, url, folder, progress, halt, self.refused) as session:
+            turn = partial(self._wait_for, stop=halt)
+            with Session(self.config, self.guard, url, folder, progress, halt, self.refused, turn) as session:
                 return job(session)
         except CgtoolError:
             raise

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from cityguessr_data.core.errors import CgtoolError, DiskFullError, ErrorClass, InputError, VideoError
+from cityguessr_data.core.errors import (
+    CgtoolError,
+    ErrorClass,
+    InputError,
+    StopError,
+    VideoError,
+    disk_full_stops,
+)
 from cityguessr_data.media import outcomes
+
+
+class PauseAskedError(VideoError):
+    """A server asks for a longer pause than a run waits: it is left for the next one."""
+
+    def __init__(self, host: str, asked_s: float, status: int) -> None:
+        days, minutes = asked_s / 86400, asked_s / 60
+        pause = "over a year" if days > 365 else f"{days:.0f} days" if days >= 2 else f"{minutes:.0f} minutes"
+        super().__init__(
+            ErrorClass.NETWORK, f"{host} asks for a pause of {pause} (HTTP {status})", outcomes.hint(ErrorClass.NETWORK)
+        )
+        self.of_the_site = status == 429
+        """It is this session that asks too much, not the one file that is not ready."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -34,13 +55,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def typed(error: BaseException, url: str, site: str) -> CgtoolError:
-    """The error of ours that a failed lookup or download is: one raised below, DiskFullError, or a VideoError."""
+    """The error of ours that a failed lookup or download is: one raised below, StopError, or a VideoError."""
     status: int | None = None
     for link in chain(error):
         if isinstance(link, CgtoolError):
             return link
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            return DiskFullError("no space left in the cache", "Free some space and run the same command again")
+        if isinstance(link, OSError) and (stop := _disk_stop(link)) is not None:
+            return stop
         if type(link).__name__ == "CookieLoadError":
             return InputError(
                 "the cookie file cannot be read", "--cookies takes a Netscape cookie file, as browsers export"
@@ -51,7 +72,22 @@ def typed(error: BaseException, url: str, site: str) -> CgtoolError:
     error_class = outcomes.classify(message, status, site)
     if error_class is ErrorClass.INTERNAL and status is None and is_transport(error):
         error_class = ErrorClass.NETWORK
-    return VideoError(error_class, f"{url}: {outcomes.tidy(message)}", outcomes.hint(error_class))
+    told = outcomes.without_login(f"{url}: {outcomes.tidy(message)}")
+    return VideoError(error_class, told, outcomes.hint(error_class))
+
+
+def _disk_stop(error: OSError) -> StopError | None:
+    if error.errno not in _OF_DISKS:
+        return None
+    try:
+        with disk_full_stops("the cache"):
+            raise error
+    except StopError as stop:
+        return stop
+
+
+_OF_DISKS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Never said of a connection, unlike others that a failing disk gives."""
 
 
 def close_left_open(error: BaseException) -> None:
@@ -88,14 +124,22 @@ def retry_after_s(error: BaseException, now: datetime | None = None) -> float | 
     """Seconds that the server asks to wait (RFC 9110, section 10.2.3: a number or a date); None if it does not say."""
     for link in chain(error):
         headers = getattr(getattr(link, "response", None), "headers", None)
-        value = headers.get("Retry-After") if headers is not None else None
-        if value is None:
+        if headers is None or (value := headers.get("Retry-After")) is None:
             continue
-        if value.strip().isdigit():
+        if re.fullmatch(r"[0-9]+", value.strip(), re.ASCII):
             return float(value)
-        try:
-            then = parsedate_to_datetime(value)
-        except ValueError:
+        then = _moment(value)
+        if then is None:
             return None
-        return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+        # By the server's own clock, where it tells it: this machine's may be wrong by a year
+        return max(0.0, (then - (now or _moment(headers.get("Date")) or datetime.now(UTC))).total_seconds())
     return None
+
+
+def _moment(date: str | None) -> datetime | None:
+    """A date of HTTP; None where there is none."""
+    try:
+        then = parsedate_to_datetime(date or "")
+    except (ValueError, OverflowError):
+        return None
+    return then.replace(tzinfo=then.tzinfo or UTC)

@@ -23,7 +23,7 @@ UPRIGHT: Orientation = (1, 0, 0, 1)
 def orientation_of(frame: Any) -> Orientation:
     """The orientation of a decoded PyAV frame; UPRIGHT where it has no matrix, or one that is no quarter turn."""
     side = next((s for s in frame.side_data if s.type.name == "DISPLAYMATRIX"), None)
-    if side is None:
+    if side is None or len(bytes(side)) < 36:
         return UPRIGHT
     a, b, _, c, d, *_ = struct.unpack("<9i", bytes(side)[:36])
     signs = (_sign(a, b, c, d), _sign(b, a, c, d), _sign(c, a, b, d), _sign(d, a, b, c))

@@ -154,9 +154,22 @@ def tidy(message: str) -> str:
     return text.strip(" .;") or "no reason given"
 
 
+def without_login(text: str) -> str:
+    """A message without the names and passwords of urls in it, such as a proxy's."""
+    return re.sub(r"(?<=://)[^/\s@]*@", "", text)
+
+
+_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
 def plain(text: str) -> str:
-    """A title or message without control characters and half surrogates; a run of white space becomes one space."""
+    """A title or message without control characters and half surrogates; a run of white space becomes one space.
+
+    Also without what turns the direction of writing, by which a name can be made to look like another.
+    """
     kept = (
-        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text if unicodedata.category(c) != "Cs"
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text
+        if unicodedata.category(c) != "Cs" and c not in _TURNING
     )
     return re.sub(r"\s+", " ", "".join(kept)).strip()

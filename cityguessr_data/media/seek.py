@@ -13,7 +13,8 @@ import av.error
 from av.video.reformatter import VideoReformatter
 
 from ..core.errors import MediaError
-from .decode import DecodeBreak, VideoIndex, decode, open_video
+from .decode import DecodeBreak, VideoIndex, decode
+from .opening import open_video
 from .orientation import orientation_of, upright
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from yt_dlp.utils import PlaylistEntries, unsmuggle_url
 from cityguessr_data.core.errors import ErrorClass, InputError, MediaError, VideoError
 from cityguessr_data.core.sources import safe_id
 from cityguessr_data.core.types import Dropped, DropReason
+from cityguessr_data.media.answers import Meter
 from cityguessr_data.media.download_config import DownloadConfig, Progress, Refused, ResolvedVideo
 from cityguessr_data.media.failures import retry_after_s, typed, worth_retrying
 from cityguessr_data.media.hosts import HostGuard
@@ -40,7 +41,12 @@ class _Drop(Exception):
 
 
 class Session:
-    """Used by one thread, for one link. `folder` is where a download goes; a lookup needs none."""
+    """Used by one thread, for one link.
+
+    Args:
+        folder: where a download goes; a lookup needs none.
+        turn: waits until a page that a list points to may be asked for; raises where its site may not be asked.
+    """
 
     def __init__(
         self,
@@ -51,9 +57,13 @@ class Session:
         progress: Progress | None,
         halt: threading.Event,
         refused: Refused,
+        turn: Callable[[str], None],
     ) -> None:
         self.config, self.url, self.halt, self._progress = config, url, halt, progress
-        self._refused = refused
+        self._refused, self._turn = refused, turn
+        self._meter = Meter(config.limits)
+        self._n_entries = 0
+        self._followed: set[str] = set()
         params = options(
             max_height_px=config.max_height_px,
             timeout_s=config.timeout_s,
@@ -66,7 +76,14 @@ class Session:
             on_progress=self._report,
         )
         self.ydl = GuardedYoutubeDL(
-            params, guard=guard, stop=halt, folder=folder or Path(), url=url, on_chosen=self._check_chosen
+            params,
+            guard=guard,
+            stop=halt,
+            meter=self._meter,
+            folder=folder,
+            max_wait_s=config.max_wait_s,
+            url=url,
+            on_chosen=self._check_chosen,
         )
 
     def __enter__(self) -> Session:
@@ -80,6 +97,7 @@ class Session:
     def videos(self) -> tuple[ResolvedVideo, ...]:
         """The videos that the link stands for, in order, each once."""
         found = {video.video_id: video for _, video in self._walk(self._follow({"url": self.url}), self.url, 0)}
+        self._meter.check_requests()
         return tuple(found.values())
 
     def download(self, video_id: str) -> tuple[Path, dict[str, Any]] | Dropped:
@@ -91,6 +109,7 @@ class Session:
         entry = self._pick(video_id)
         try:
             self._check_known(entry)
+            self._meter.looking_up = False
             info = self.ydl.process_ie_result(entry, download=True)
         except _Drop as drop:
             return drop.dropped
@@ -149,6 +168,12 @@ class Session:
             yield top, ResolvedVideo(safe_id(f"{top['extractor']}_{top['id']}"), page, _title(top))
             return
         for _, entry in PlaylistEntries(self.ydl, top).get_requested_items():
+            self._n_entries += 1
+            if self._n_entries > self.config.limits.most_entries:
+                raise MediaError(
+                    f"its list holds over {self.config.limits.most_entries} videos",
+                    "Link to shorter lists, or to the videos themselves",
+                )
             if not entry:
                 continue
             if entry.get("_type", "video") == "video":
@@ -167,6 +192,10 @@ class Session:
         if name is None and extractor is not None and extractor.is_single_video(url) and entry.get("id"):
             name = safe_id(f"{extractor.IE_NAME}_{entry['id']}")
         if name is None and depth < _MAX_DEPTH:
+            if url in self._followed:
+                return  # what it holds is in the list already
+            self._followed.add(url)
+            self._turn(url)
             try:
                 yield from self._walk(self._follow(entry), url, depth + 1)
                 return
@@ -218,6 +247,8 @@ class Session:
             self._progress(int(status.get("downloaded_bytes") or 0), None if total is None else int(total))
 
 
+_MAX_TEXT = 1000
+"""Letters of a title and the like; no site allows as many."""
 _OF_INNER = frozenset({"_type", "url", "ie_key", "id", "extractor", "extractor_key"})
 
 
@@ -226,12 +257,16 @@ def _is_web(url: object) -> bool:
 
 
 def _title(info: Mapping[str, Any]) -> str | None:
-    return plain(str(info["title"])) if info.get("title") else None
+    return _text(info["title"]) if info.get("title") else None
 
 
 def _channel(info: Mapping[str, Any]) -> str | None:
     name = info.get("channel") or info.get("uploader")
-    return plain(str(name)) if name else None
+    return _text(name) if name else None
+
+
+def _text(value: object) -> str:
+    return plain(str(value)[: 2 * _MAX_TEXT])[:_MAX_TEXT]
 
 
 def _about(info: Mapping[str, Any]) -> dict[str, str | None]:
@@ -242,7 +277,7 @@ def _about(info: Mapping[str, Any]) -> dict[str, str | None]:
         "extractor": info.get("extractor"),
     }
     date = str(info.get("upload_date") or "")
-    about: dict[str, str | None] = {k: plain(str(v)) if v else None for k, v in texts.items()}
+    about: dict[str, str | None] = {k: _text(v) if v else None for k, v in texts.items()}
     return {**about, "upload_date": f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else None}
 
 

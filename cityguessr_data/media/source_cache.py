@@ -3,6 +3,9 @@
 CACHE/sources/<video_id>.mp4, .webm, .ts ...   the file, under the ending its first bytes call for
 CACHE/sources/<video_id>.json                  url, title, ..., sha256, bytes; present = the file is whole
 CACHE/partial/<video_id>/                      what a download has so far; resumed by the next run
+
+Where CACHE works for an object store (core/remote_place.py), files and notes are sent there when they are whole, the
+note last, and fetched from there when they are needed; CACHE/sources/.<video_id>.sent says that they are there.
 """
 
 from __future__ import annotations
@@ -12,11 +15,16 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.errors import MediaError, disk_full_stops
+from cityguessr_data.core.remote_place import url_of
 from cityguessr_data.core.types import LocalVideo
+
+if TYPE_CHECKING:
+    from cityguessr_data.core.remote import Remote
 
 _SNIFF_BYTES = 4096
 _TS_PACKET_BYTES = 188
@@ -41,14 +49,63 @@ class SourceCache:
         if not only_empty or not any(folder.iterdir()):
             shutil.rmtree(folder, ignore_errors=True)
 
+    @cached_property
+    def remote(self) -> Remote | None:
+        """Where this folder works for an object store."""
+        if url_of(self.root) is None:
+            return None
+        from cityguessr_data.core.remote import of  # loads fsspec
+
+        return of(self.root)
+
     def drop(self, video_id: str) -> None:
         """Delete a video's file, its note first: without it the file does not count as whole."""
-        self._note(video_id).unlink(missing_ok=True)
-        for path in (self.root / "sources").glob(f"{video_id}.*"):
-            path.unlink()
+        if self.remote:
+            sent = self.remote.list("sources", start=f"{video_id}.")
+            self.remote.delete(name for name in sent if name == _note_name(video_id))
+            self.remote.delete(name for name in sent if name != _note_name(video_id))
+        self._drop_local(video_id)
+
+    def release(self, video_id: str) -> None:
+        """Delete the local file of a video that the object store has: it is done with, and can be fetched again."""
+        if self.remote and self._sent(video_id).exists():
+            self._drop_local(video_id)
+
+    def holds(self, video_id: str, url: str) -> bool:
+        """Whether `find` would find it, without bringing it here."""
+        if self._find_local(video_id, url) is not None:
+            return True
+        note = self.noted(video_id)
+        return note is not None and note["url"] == url
+
+    def noted(self, video_id: str) -> dict[str, Any] | None:
+        """What the object store's note of a video says; None where there is none."""
+        if self.remote is None:
+            return None
+        try:
+            note = dict(json.loads(self.remote.read(_note_name(video_id))))
+            return note if {"url", "file", "sha256", "bytes"} <= note.keys() else None
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     def find(self, video_id: str, url: str) -> LocalVideo | None:
-        """The complete video of this id and url; None where it is missing, of another url or of another size."""
+        """The complete video of this id and url; None where it is missing, of another url or of another size.
+
+        Where the cache is on an object store, it is brought here from there.
+
+        Raises:
+            MachineError, StopError: the object store refuses, or does not answer.
+            DiskFullError: no space left.
+        """
+        found = self._find_local(video_id, url)
+        if self.remote is None:
+            return found
+        if found is not None:
+            self._send(video_id)
+            return found
+        return self._fetch(video_id, url)
+
+    def _find_local(self, video_id: str, url: str) -> LocalVideo | None:
         try:
             note = json.loads(self._note(video_id).read_text("utf-8"))
             path = self.root / "sources" / Path(note["file"]).name
@@ -72,17 +129,59 @@ class SourceCache:
         path = sources / f"{video_id}.{ending}"
         with disk_full_stops(str(sources)):
             sources.mkdir(parents=True, exist_ok=True)
-            self._note(video_id).unlink(missing_ok=True)
-            for old in sources.glob(f"{video_id}.*"):
-                old.unlink()
+            self._drop_local(video_id)
             digest = sha256_of(downloaded)
             _fsync(downloaded)
             downloaded.replace(path)
             note = {"url": url, "file": path.name, "sha256": digest, "bytes": path.stat().st_size, **about}
             self._write_note(video_id, note)
         self.drop_partial(video_id)
+        self._send(video_id)
         fields = {k: about.get(k) for k in ("title", "channel", "license", "upload_date")}
         return LocalVideo(path=path, url=url, sha256=digest, **fields)
+
+    def _send(self, video_id: str) -> None:
+        """Have a whole local file on the object store too: the file, then the note, which says that it is whole."""
+        if self.remote is None or self._sent(video_id).exists():
+            return
+        note = json.loads(self._note(video_id).read_text("utf-8"))
+        earlier = self.noted(video_id)
+        if earlier is None or earlier.get("sha256") != note["sha256"] or earlier.get("url") != note["url"]:
+            if earlier is not None:
+                self.remote.delete([_note_name(video_id)])
+                self.remote.delete([f"sources/{Path(str(earlier['file'])).name}"])
+            self.remote.put(f"sources/{note['file']}", self.root / "sources" / note["file"])
+            self.remote.put(_note_name(video_id), self._note(video_id))
+        self._sent(video_id).touch()
+
+    def _fetch(self, video_id: str, url: str) -> LocalVideo | None:
+        """Bring a video from the object store; None where it has none, or not the bytes that its note tells of."""
+        for _ in range(2):  # it may be replaced meanwhile
+            note = self.noted(video_id)
+            if self.remote is None or note is None or note["url"] != url:
+                return None
+            target = self.root / "sources" / Path(str(note["file"])).name
+            try:
+                self.remote.get(f"sources/{target.name}", target)
+            except FileNotFoundError:
+                return None
+            if sha256_of(target) == note["sha256"]:
+                self._write_note(video_id, note)
+                self._sent(video_id).touch()
+                return self._find_local(video_id, url)
+            target.unlink()
+        if self.remote is not None:
+            self.remote.delete([_note_name(video_id)])  # it says of a damaged file that it is whole
+        return None
+
+    def _drop_local(self, video_id: str) -> None:
+        self._sent(video_id).unlink(missing_ok=True)
+        self._note(video_id).unlink(missing_ok=True)
+        for path in (self.root / "sources").glob(f"{video_id}.*"):
+            path.unlink()
+
+    def _sent(self, video_id: str) -> Path:
+        return self.root / "sources" / f".{video_id}.sent"
 
     def _note(self, video_id: str) -> Path:
         return self.root / "sources" / f"{video_id}.json"
@@ -97,6 +196,10 @@ class SourceCache:
             os.fsync(stream.fileno())
         temporary.replace(target)
         _fsync(target.parent)
+
+
+def _note_name(video_id: str) -> str:
+    return f"sources/{video_id}.json"
 
 
 def sha256_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """yt-dlp as we let it run: it asks no host that the guard refuses, starts no other program, and writes where we say.
 
-    request   -> GuardedRH, its only request handler: http and https; every connection, also after a redirect, goes
-                 through HostGuard.connect
+    request   -> GuardedRH (handler.py), its only request handler: http and https; every connection, also after a
+                 redirect, goes through HostGuard.connect; what servers may answer is limited (answers.py)
     download  -> its native http, HLS and DASH downloaders; whatever would make ffmpeg or another program open a url is
                  refused. yt-dlp is told of no ffmpeg at all: it would follow a playlist hidden in what was downloaded.
     files     -> one folder of ours, names of ours; no cache, no configuration, no plugins, no cookies written back
@@ -15,7 +15,6 @@ import hashlib
 import io
 import re
 import threading
-import urllib.request
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,13 +26,13 @@ from yt_dlp.downloader import get_suitable_downloader
 from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.downloader.http import HttpFD
-from yt_dlp.networking._urllib import HTTPHandler, ProxyHandler, RedirectHandler, UrllibRH
-from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadCancelled
 
-from cityguessr_data.core.errors import MediaError, VideoError
-from cityguessr_data.media.hosts import HostGuard, host_of
+from cityguessr_data.core.errors import MediaError
+from cityguessr_data.media.answers import Meter
+from cityguessr_data.media.handler import GuardedRH
+from cityguessr_data.media.hosts import HostGuard
 
 NO_FFMPEG = "/nonexistent/no-ffmpeg-for-yt-dlp"
 NATIVE = (HttpFD, HlsFD, DashSegmentsFD)
@@ -58,85 +57,6 @@ class Messages:
     error = warning
 
 
-class _Handler(HTTPHandler):  # type: ignore[misc]
-    """urllib's http and https handler whose connections go through the guard."""
-
-    def __init__(self, guard: HostGuard, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._guard = guard
-
-    def _make_conn_class(self, base: type, req: urllib.request.Request) -> Any:
-        target = host_of(req.full_url)
-        # What urllib really does, not what is configured: no_proxy makes exceptions
-        proxied = "Ytdl-socks-proxy" in req.headers or req.has_proxy() or getattr(req, "_tunnel_host", None)
-        connection = HTTPHandler._make_conn_class(base, req)
-        if proxied:
-            # The proxy is the user's own choice and may be private; what it is asked for may not
-            self._guard.check_name(target)
-            return connection
-        return _through_guard(connection, self._guard)
-
-
-def _through_guard(connection: Any, guard: HostGuard) -> type:
-    class GuardedConnection(connection):  # type: ignore[misc]
-        def connect(self) -> None:
-            self._create_connection = guard.connect
-            super().connect()
-
-    return GuardedConnection
-
-
-class GuardedRH(UrllibRH):  # type: ignore[misc]
-    """The request handler. A refused host or a set `stop` is a RequestError, which yt-dlp does not retry."""
-
-    _SUPPORTED_URL_SCHEMES = ("http", "https")
-    RH_NAME = "guarded"
-
-    def __init__(self, *, guard: HostGuard, stop: threading.Event, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "enable_file_urls": False})
-        self._guard = guard
-        self._stop = stop
-        self._open: list[Any] = []
-
-    def close(self) -> None:
-        """Hang up where an answer was not read to its end: yt-dlp leaves that to the garbage collector."""
-        for answer in self._open:
-            answer.close()
-        self._open = []
-
-    def _create_instance(
-        self, proxies: dict[str, str], cookiejar: Any, legacy_ssl_support: bool | None = None
-    ) -> urllib.request.OpenerDirector:
-        opener = urllib.request.OpenerDirector()
-        context = self._make_sslcontext(legacy_ssl_support=legacy_ssl_support)
-        for handler in (
-            ProxyHandler(proxies),
-            _Handler(self._guard, context=context, source_address=self.source_address),
-            urllib.request.HTTPCookieProcessor(cookiejar),
-            urllib.request.UnknownHandler(),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            RedirectHandler(),
-        ):
-            opener.add_handler(handler)
-        opener.addheaders = []
-        return opener
-
-    def _send(self, request: Any) -> Any:
-        if self._stop.is_set():
-            raise RequestError("stopped")
-        self._open = [answer for answer in self._open if not answer.closed]
-        try:
-            answer = super()._send(request)
-            self._open.append(answer)
-            return answer
-        except HTTPError as exc:
-            self._open.append(exc.response)
-            raise
-        except VideoError as exc:
-            raise RequestError(exc.message, cause=exc) from exc
-
-
 class GuardedYoutubeDL(YoutubeDL):  # type: ignore[misc]
     """YoutubeDL with the guard, native downloaders only, and file names `<folder>/<hash of url>-<format>.<ext>`.
 
@@ -149,12 +69,15 @@ class GuardedYoutubeDL(YoutubeDL):  # type: ignore[misc]
         *,
         guard: HostGuard,
         stop: threading.Event,
-        folder: Path,
+        meter: Meter,
+        folder: Path | None,
+        max_wait_s: float,
         url: str,
         on_chosen: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        self._handler = partial(GuardedRH, guard=guard, stop=stop)
-        self._stem = str(folder / hashlib.sha256(url.encode()).hexdigest()[:12])
+        self._meter = meter
+        self._handler = partial(GuardedRH, guard=guard, stop=stop, meter=meter, folder=folder, max_wait_s=max_wait_s)
+        self._stem = str((folder or Path()) / hashlib.sha256(url.encode()).hexdigest()[:12])
         self._on_chosen = on_chosen
         # Thread-local by nature (a context variable): also what yt-dlp decides without our params sees no ffmpeg
         FFmpegPostProcessor._ffmpeg_location.set(NO_FFMPEG)
@@ -181,7 +104,9 @@ class GuardedYoutubeDL(YoutubeDL):  # type: ignore[misc]
 
     def dl(self, name: str, info: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Raises MediaError for a stream that would need another program."""
-        if get_suitable_downloader(dict(info), self.params) not in NATIVE:
+        downloader = get_suitable_downloader(dict(info), self.params)
+        self._meter.in_pieces = downloader is not HttpFD
+        if downloader not in NATIVE:
             raise MediaError(
                 f"it is only offered over {info.get('protocol') or 'an unknown protocol'}, which is not downloaded",
                 "Live, RTMP and similar streams are left out",

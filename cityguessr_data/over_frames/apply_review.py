@@ -8,7 +8,7 @@ keeps later builds from bringing them back.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,42 +58,60 @@ def make_compute(config: ReviewWriterConfig) -> Compute:
 
 
 def apply_review(
-    out: Path, listener: Listener, workers: int | None = None, taxonomy: Path | None = None
+    out: Path,
+    listener: Listener,
+    workers: int | None = None,
+    taxonomy: Path | None = None,
+    only: Collection[str] | None = None,
 ) -> ApplyResult:
     """Apply all decisions that hold, unit by unit; a unit is committed whole or stays as it was.
 
     Args:
+        only: the units to apply them to; None: all.
         taxonomy: a file with the cities that reviewers named; None: cityguessr166 and those of the data set.
     Raises:
         InputError: no output directory, no decisions or those of another data set, frames that were never anonymised,
             a review that is open; nothing was started.
     """
-    store, dataset = opened(out)
+    store, _ = opened(out)
     with review_lock(store), store.locked():
-        store.recover()
-        log = DecisionLog(store)
-        config = ReviewWriterConfig(_recorded(store, dataset, Places.of(store, taxonomy)), phash)
-        dropped = _dropped(store, log, config.review.place_of)
-        begun = _version_begun(store)
-        result = ApplyResult(0, 0, dropped=take_out(store, dropped))
-        units = read_units(store)
-        plans, unblurred = {}, Unblurred(store)
-        for name in sorted({unit.name for unit in units} & set(log.units())):
-            plan = plan_unit(store, log, unblurred, name, config.review.place_of)
-            result.lacking += [(clip.clip_id, *place) for clip in plan.clips for place in clip.lacking]
-            result.n_stale += plan.n_stale
-            if plan.changed or not _is_applied(store, plan):
-                plans[name] = plan
-        result.n_units, result.n_done_before = len(units), len(units) - len(plans)
-        if any(plan.n_frames or any(clip.relabelled for clip in plan.clips) for plan in plans.values()):
-            _begin_version(store)
-        items = work_items([unit for unit in units if unit.name in plans], lambda unit: unit.asked)
-        run_over(store, items, partial(frames_part, store), partial(make_compute, config), listener, result, workers)
-        _count(store, result, plans)
-        log.assemble()
-        finish(store)
-        if not (result.stopped or result.interrupted):
-            _record(store, result, changed_before=begun is not None)
+        return apply_held(store, listener, workers, taxonomy, only)
+
+
+def apply_held(
+    store: Store,
+    listener: Listener,
+    workers: int | None = None,
+    taxonomy: Path | None = None,
+    only: Collection[str] | None = None,
+) -> ApplyResult:
+    """The same, for who holds `review_lock` and `store.locked` already."""
+    _, dataset = opened(store.out)
+    store.recover()
+    log = DecisionLog(store)
+    config = ReviewWriterConfig(_recorded(store, dataset, Places.of(store, taxonomy)), phash)
+    wanted = set(log.units()) if only is None else set(log.units()) & set(only)
+    dropped = _dropped(store, log, wanted, config.review.place_of)
+    begun = _version_begun(store)
+    result = ApplyResult(0, 0, dropped=take_out(store, dropped))
+    units = read_units(store)
+    plans, unblurred = {}, Unblurred(store)
+    for name in sorted({unit.name for unit in units} & wanted):
+        plan = plan_unit(store, log, unblurred, name, config.review.place_of)
+        result.lacking += [(clip.clip_id, *place) for clip in plan.clips for place in clip.lacking]
+        result.n_stale += plan.n_stale
+        if plan.changed or not _is_applied(store, plan):
+            plans[name] = plan
+    result.n_units, result.n_done_before = len(units), len(units) - len(plans)
+    if any(plan.n_frames or any(clip.relabelled for clip in plan.clips) for plan in plans.values()):
+        _begin_version(store)
+    items = work_items([unit for unit in units if unit.name in plans], lambda unit: unit.asked)
+    run_over(store, items, partial(frames_part, store), partial(make_compute, config), listener, result, workers)
+    _count(store, result, plans)
+    log.assemble()
+    finish(store)
+    if not (result.stopped or result.interrupted):
+        _record(store, result, changed_before=begun is not None)
     return result
 
 
@@ -121,10 +139,10 @@ def _count(store: Store, result: ApplyResult, plans: Mapping[str, UnitPlan]) -> 
             result.n_relabelled += sum(clip.relabelled for clip in plan.clips)
 
 
-def _dropped(store: Store, log: DecisionLog, place_of: PlaceOf) -> dict[str, frozenset[str]]:
+def _dropped(store: Store, log: DecisionLog, wanted: Collection[str], place_of: PlaceOf) -> dict[str, frozenset[str]]:
     """Unit -> its clips whose drop holds. A city that is not known is refused before any of them is taken out."""
     dropped: dict[str, frozenset[str]] = {}
-    for name in sorted(set(log.units()) & {path.stem for path in store.parts("clips")}):
+    for name in sorted(set(wanted) & {path.stem for path in store.parts("clips")}):
         clips = list(clips_of(store, name, log.read(name)))
         dropped[name] = frozenset(clip.clip_id for clip in clips if clip.review.dropped)
         for clip in clips:

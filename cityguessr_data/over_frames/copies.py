@@ -5,6 +5,7 @@ It takes AnonymisedFrames only: what has not been through the anonymiser cannot 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ import pyarrow.parquet as pq
 from ..core.atomic import sync_folder
 from ..core.errors import disk_full_stops
 from ..core.types import AnonymisedFrame
-from ..run.parts import Counts, Parts, face_rows, frame_name, save_jpeg
+from ..run.frame_sink import ClipFrames, Layout, frame_sink
+from ..run.parts import Counts, Parts, encode_jpeg, face_rows, frame_name
 from ..run.stage import VideoJob
 from ..run.store import Store
 from .units import read_unit
@@ -33,6 +35,7 @@ class CopiesConfig:
     """Name of the blur, for the clips table."""
     phash: Callable[[RGB], int]
     jpeg_quality: int = 95
+    layout: Layout = "folder"
 
     def writer_for(self, job: VideoJob, fingerprint: str) -> CopiesWriter:
         """What writes this unit."""
@@ -54,10 +57,12 @@ class CopiesWriter:
         self._rows: list[dict[str, Any]] = []
         self._faces: list[dict[str, Any]] = []
         self._size = (0, 0)
-        self._open: str | None = None
+        self._open: ClipFrames | None = None
+        self._clip_id = ""
         self.counts = Counts()
         with disk_full_stops(str(job.staging)):
             self._parts = Parts(job.staging, self._unit.marks)
+            self._sink = frame_sink(config.layout, job.staging, name)
 
     def write(self, frames: Iterator[AnonymisedFrame]) -> Iterator[None]:
         """Write every frame; yields after each, so that the caller can measure.
@@ -77,24 +82,24 @@ class CopiesWriter:
             self._end_open()
             if len(self._done) != len(self._clips):
                 raise ValueError(f"{len(self._clips)} clips expected, {len(self._done)} came")
+            self._sink.close()
             self._parts.close(self._done, None)
             sync_folder(self.job.staging)
         return self.counts
 
     def _add(self, frame: AnonymisedFrame) -> None:
         clip_id = frame.clip.clip_id
-        folder = self.job.staging / "clips" / clip_id
-        if clip_id != self._open:
+        if self._open is None or clip_id != self._clip_id:
             self._end_open()
-            folder.mkdir()
-            self._open, self._size = clip_id, (frame.rgb.shape[1], frame.rgb.shape[0])
-        name = frame_name(frame.position)
-        sha256 = save_jpeg(folder / name, frame.rgb, self.config.jpeg_quality)
+            self._open, self._clip_id = self._sink.open(clip_id), clip_id
+            self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
+        jpeg = encode_jpeg(frame.rgb, self.config.jpeg_quality)
+        path = self._open.add(frame_name(frame.position), jpeg)
         row = self._frames[clip_id, frame.position]
         self._rows.append(
             row
             | {
-                "path": f"{self._uri(clip_id)}/{name}", "sha256": sha256, "phash": self.config.phash(frame.rgb),
+                "path": path, "sha256": hashlib.sha256(jpeg).hexdigest(), "phash": self.config.phash(frame.rgb),
                 "n_faces": sum(face.blurred for face in frame.faces),
             }
         )  # fmt: skip
@@ -104,21 +109,18 @@ class CopiesWriter:
         """Write the rows of the clip under way, which is whole."""
         if self._open is None:
             return
-        row = self._clips[self._open]
+        row = self._clips[self._clip_id]
         if len(self._rows) != row["n_sampled"]:
-            raise ValueError(f"{self._open}: {row['n_sampled']} frames expected, {len(self._rows)} came")
+            raise ValueError(f"{self._clip_id}: {row['n_sampled']} frames expected, {len(self._rows)} came")
         n_faces = sum(frame["n_faces"] for frame in self._rows)
         self._done.append(
             row
             | {
                 "width": self._size[0], "height": self._size[1], "n_faces": n_faces, "blur": self.config.blur,
-                "frames_uri": self._uri(self._open), "fingerprint": self._unit.anonymised,
+                "frames_uri": self._sink.uri(self._clip_id), "fingerprint": self._unit.anonymised,
             }
         )  # fmt: skip
         self._parts.add(self._rows, self._faces)
-        sync_folder(self.job.staging / "clips" / self._open)
+        self._open.end()
         self.counts += Counts(1, len(self._rows), n_faces)
         self._rows, self._faces, self._open = [], [], None
-
-    def _uri(self, clip_id: str) -> str:
-        return f"clips/{self.job.task.video_id}/{clip_id}"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import CgtoolError, StopError, VideoError
 from ..core.types import LocalVideo
-from ..publish.preview import write_preview
+from ..publish.preview import preview_is_current, write_preview
 from ..run.assemble import assemble, is_stale
 from ..run.compute import Failed
 from ..run.executor import ComputeFactory, Fetch, Fetched, Listener, WorkItem
@@ -64,7 +64,7 @@ def run_over(
 
 
 def finish(store: Store) -> None:
-    """Put the manifests together, count, and draw the preview anew, where a part is newer than they are.
+    """Put the manifests together, count, and draw the preview anew, where they are not of the parts as they are now.
 
     Data of which nothing is blurred gets no preview.
 
@@ -77,7 +77,7 @@ def finish(store: Store) -> None:
         assemble(store)
     dataset = store.dataset() or {}
     store.write_dataset(dataset | {"counts": {**dataset.get("counts", {}), **count(store)}})
-    outdated = stale or not preview.exists() or preview.stat().st_mtime_ns < clips.stat().st_mtime_ns
+    outdated = stale or not preview_is_current(store.out)
     blur = pq.read_table(clips, columns=["blur"])["blur"]
     if outdated and (preview.exists() or blur.null_count < len(blur)):
         write_preview(store.out)  # it shows no frame that is not blurred

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ..core.errors import MediaError
+from ..core.frame_files import FrameFiles
 from ..core.types import Clip, LocalVideo, Place, SampledFrame
 from ..media.pictures import read_picture
 from ..run.stage import VideoJob
@@ -45,6 +46,7 @@ class ReadStage:
 
     def __init__(self, out: Path, *, outside: bool) -> None:
         self.out = out.resolve()
+        self.files = FrameFiles(self.out)
         self.outside = outside
 
     def open(self) -> None:
@@ -67,14 +69,14 @@ class ReadStage:
             for index, (clip_id, rows) in enumerate(rows_by_clip(frames).items()):
                 clip = NamedClip(job.task.video_id, index, 0, len(rows), UNASKED, name=check_clip_id(clip_id))
                 for row in rows:
-                    rgb = read_picture(self._place(paths[row]), digests[row])
+                    rgb = read_picture(self.files, self._checked(paths[row]), digests[row])
                     job.tick(self.name, 1)
                     yield SampledFrame(clip, positions[row], 0, 0.0, rgb)
 
-    def _place(self, path: str) -> Path:
+    def _checked(self, path: str) -> str:
         place = Path(path)
         if self.outside and (not place.is_absolute() or self.out in place.resolve().parents):
             raise MediaError(
                 f"the frame {path} lies under {self.out}, where no original may be", "Import it from elsewhere"
             )
-        return self.out / place
+        return path

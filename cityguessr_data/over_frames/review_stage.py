@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.errors import MediaError
+from ..core.frame_files import FrameFiles, is_under
 from ..core.threads import worker_threads
 from ..core.types import AnonymisedFrame, LocalVideo
 from ..media.pictures import read_picture
 from ..review.decisions import Box, DecisionLog
 from ..review.unblurred import Unblurred
-from ..run.stage import VideoJob
+from ..run.stage import ALIVE, VideoJob
 from ..run.store import Store, read_part
 from ..vision.blur import BlurConfig, blur_boxes
 from .read_stage import UNASKED, NamedClip
@@ -79,7 +81,8 @@ class ReblurStage:
             sizes = {clip.clip_id: clip.row["n_sampled"] for clip in plan.clips}
             from_source = [place for place, change in changes.items() if change.from_source]
             saved = self._saved(store, unit, set(changes) - set(from_source))
-            decoded = self.config.unblurred.frames(unit, from_source, worker_threads())
+            alive = partial(job.tick, *ALIVE)
+            decoded = self.config.unblurred.frames(unit, from_source, worker_threads(), alive)
             for place, rgb in itertools.chain(saved, decoded):
                 yield self._blurred(job, place, rgb, changes[place].boxes, sizes)
 
@@ -87,9 +90,15 @@ class ReblurStage:
         """The saved frames of these places, which are blurred already."""
         if not places:
             return
+        files = FrameFiles(store.out)
         for row in read_part(store.part("frames", unit), ["clip_id", "position", "path", "sha256"]).to_pylist():
             if (row["clip_id"], row["position"]) in places:
-                rgb = read_picture(store.out / row["path"], row["sha256"])
+                if not is_under(row["path"]):
+                    raise MediaError(
+                        f"{row['clip_id']} is not anonymised: its frame lies at {row['path']}",
+                        f"Run `cgtool anonymise {store.out}` first",
+                    )
+                rgb = read_picture(files, row["path"], row["sha256"])
                 yield (row["clip_id"], row["position"]), rgb
 
     def _blurred(

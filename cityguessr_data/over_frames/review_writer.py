@@ -1,24 +1,24 @@
 """Stages a unit as its review left it: changed frames as new files, all others as they are, and the rows of all.
 
-It takes AnonymisedFrames only: what has not been blurred cannot reach a disk from here. Files that do not change are
-linked, so that their bytes are the same and nothing is copied.
+It takes AnonymisedFrames only: what has not been blurred cannot reach a disk from here. Frames that do
+not change keep their bytes: files are linked, and members of a tar copied into the new one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.atomic import sync_folder
-from ..core.errors import MediaError, disk_full_stops
+from ..core.errors import disk_full_stops
+from ..core.frame_files import FrameFiles
 from ..core.types import AnonymisedFrame
 from ..review.faces import APPLIED_KEY, keep_as_built
-from ..run.parts import Counts, Parts, frame_name, save_jpeg
+from ..run.frame_sink import ClipFrames, frame_sink, layout_of
+from ..run.parts import Counts, Parts, encode_jpeg, frame_name
 from ..run.stage import VideoJob
 from ..run.store import Store, read_part
 from .review_plan import ClipPlan
@@ -60,6 +60,9 @@ class ReviewWriter:
         with disk_full_stops(str(job.staging)):
             keep_as_built(self.store, self.unit)
             self._parts = Parts(job.staging, marks)
+            self._sink = frame_sink(layout_of(self.store.dataset()), job.staging, self.unit)
+        self._files = FrameFiles(self.store.out)
+        self._open: dict[str, ClipFrames] = {}
 
     def write(self, frames: Iterator[AnonymisedFrame]) -> Iterator[None]:
         """Write every changed frame; yields after each, so that the caller can measure.
@@ -70,14 +73,15 @@ class ReviewWriter:
         with disk_full_stops(str(self.job.staging)):
             for frame in frames:
                 clip_id = frame.clip.clip_id
-                path = self._folder(clip_id) / frame_name(frame.position)
-                digest = save_jpeg(path, frame.rgb, self.config.review.jpeg_quality)
-                self._new[clip_id, frame.position] = {"sha256": digest, "phash": self.config.phash(frame.rgb)}
+                jpeg = encode_jpeg(frame.rgb, self.config.review.jpeg_quality)
+                path = self._clip(clip_id).add(frame_name(frame.position), jpeg)
+                sha256, phash = hashlib.sha256(jpeg).hexdigest(), self.config.phash(frame.rgb)
+                self._new[clip_id, frame.position] = {"path": path, "sha256": sha256, "phash": phash}
                 self.job.tick("write", 1)
                 yield
 
     def finish(self, fault: str | None) -> Counts:
-        """Link what does not change and close the parts. There is never a `fault`: a frame that fails ends all."""
+        """Carry over what does not change and close the parts. Never with a `fault`: a frame that fails ends all."""
         wanted = {(clip.clip_id, position) for clip in self.plan.clips for position in clip.frames}
         if wanted != set(self._new):
             raise ValueError(f"{len(wanted)} changed frames expected, {len(self._new)} came")
@@ -88,6 +92,8 @@ class ReviewWriter:
             if not self._new:
                 (self.job.staging / "clips").rmdir()  # no file changes: those that are there stay where they are
             clips = [self._finish_clip(clip, by_clip[clip.clip_id]) for clip in self.plan.clips]
+            if self._new:
+                self._sink.close()
             self._parts.close(clips, None)
             sync_folder(self.job.staging)
         boxes = sum(len(change.boxes) for clip in self.plan.clips for change in clip.frames.values())
@@ -98,10 +104,11 @@ class ReviewWriter:
         for face in clip.faces:
             blurred[face["position"]] = blurred.get(face["position"], 0) + bool(face["blurred"])
         if self._new:
+            files = self._clip(clip.clip_id)
             for row in rows:
                 if (clip.clip_id, row["position"]) not in self._new:
-                    _link(self.store.out / row["path"], self._folder(clip.clip_id) / Path(row["path"]).name)
-            sync_folder(self._folder(clip.clip_id))
+                    row["path"] = files.carry(frame_name(row["position"]), self._files, row["path"])
+            files.end()
         frames = [
             row | self._new.get((clip.clip_id, row["position"]), {}) | {"n_faces": blurred.get(row["position"], 0)}
             for row in rows
@@ -109,21 +116,7 @@ class ReviewWriter:
         self._parts.add(frames, clip.faces)
         return clip.row | {"n_faces": sum(blurred.values())}
 
-    def _folder(self, clip_id: str) -> Path:
-        folder = self.job.staging / "clips" / check_clip_id(clip_id)
-        folder.mkdir(exist_ok=True)
-        return folder
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name; a copy where the file system cannot.
-
-    Raises:
-        MediaError: it is gone.
-    """
-    try:
-        os.link(source, target)
-    except FileNotFoundError as exc:
-        raise MediaError(f"{source} is gone", "Restore it, or run `cgtool build-dataset` anew") from exc
-    except OSError:
-        shutil.copy2(source, target)
+    def _clip(self, clip_id: str) -> ClipFrames:
+        if clip_id not in self._open:
+            self._open[clip_id] = self._sink.open(check_clip_id(clip_id))
+        return self._open[clip_id]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ..core.errors import InputError
 from ..core.fingerprint import file_sha256
+from ..core.frame_files import FrameFiles
 from ..core.schemas import TABLES, VIDEOS
 from ..core.sources import safe_id
 from ..review.decisions import DecisionLog
@@ -115,17 +116,19 @@ def read_contents(store: Store, *, split: str | None = None, without: Sequence[s
     videos: list[Row] = []
     faults: list[str] = []
     n_clips: Counter[str] = Counter()
+    files = FrameFiles(store.out)
     schema = VIDEOS
     for unit, clip_ids in kept.items():
         part = read_part(store.part("clips", unit))
         rows = part.filter(pc.is_in(part["clip_id"], value_set=pa.array(clip_ids, pa.string()))).to_pylist()
-        by_unit[unit] = tuple(_clips(store, unit, rows, part_of, faults))
+        by_unit[unit] = tuple(_clips(store, files, unit, rows, part_of, faults))
         n_clips.update(row["video_id"] for row in rows if row["video_id"] is not None)
         held = read_part(store.part("videos", unit))
         schema = _joined(schema, held.schema)
         videos += held.to_pylist()
         for clip, row in zip(by_unit[unit], rows, strict=True):
-            hashed.update(json.dumps([clip.digest, clip.part, row], sort_keys=True).encode())
+            told = {name: value for name, value in row.items() if name != "frames_uri"}  # no export has it
+            hashed.update(json.dumps([clip.digest, clip.part, told], sort_keys=True).encode())
         hashed.update(file_sha256(store.part("faces", unit)).encode())
     if not by_unit:
         some = ": all its clips were left out" if left_out else ""
@@ -174,7 +177,12 @@ def _parts(splits: Sequence[Split], name: str | None, store: Store) -> Mapping[s
 
 
 def _clips(
-    store: Store, unit: str, rows: Sequence[Row], part_of: Mapping[str, str] | None, faults: list[str]
+    store: Store,
+    files: FrameFiles,
+    unit: str,
+    rows: Sequence[Row],
+    part_of: Mapping[str, str] | None,
+    faults: list[str],
 ) -> Iterator[ExportClip]:
     frames = rows_of(store, unit)
     for row in rows:
@@ -184,7 +192,7 @@ def _clips(
             faults.append(f"{clip_id}: {row['n_sampled']} frames expected, the tables have {len(held)}")
         for frame in held:
             try:
-                n_bytes += size_of(store.out, frame)
+                n_bytes += size_of(files, frame)
             except ValueError as exc:
                 faults.append(f"{frame['path']}: {exc}")
         part = "" if part_of is None else part_of.get(clip_id, UNASSIGNED)

@@ -66,10 +66,10 @@ class Destination:
                 sync_file(partial)
                 written = Written(file_sha256(partial), partial.stat().st_size)
                 partial.replace(path)
+                self.files[name] = written  # it is there, whatever fails from here on
             finally:
                 partial.unlink(missing_ok=True)
             sync_folder(path.parent)
-        self.files[name] = written
         self._note()
         return written
 
@@ -96,7 +96,7 @@ class Destination:
             DiskFullError: no space left; the same command finishes it.
         """
         sums = "".join(f"{written.sha256}  {name}\n" for name, written in sorted(self.files.items()))
-        with writable(self.folder):
+        with writable(self.folder), disk_full_stops(str(self.folder)):
             write_bytes(self.folder / SUMS, sums.encode())
             write_json(self.folder / NOTE, {**note, "fingerprint": self.fingerprint})
             shutil.rmtree(self.folder / _WORK)
@@ -135,7 +135,7 @@ def open_destination(folder: Path, out: Path, fingerprint: str, day: str) -> Des
             _check_done(folder, fingerprint)
             return None
         plan = _plan(folder)
-        if plan is None and folder.exists() and any(path.name != _WORK for path in folder.iterdir()):
+        if plan is None and folder.exists() and any(_is_of_others(path) for path in folder.iterdir()):
             raise InputError(f"{folder} is not empty, and holds no export", "Name a folder that is not there yet")
         if plan is not None and plan["fingerprint"] != fingerprint:
             raise InputError(
@@ -151,6 +151,13 @@ def open_destination(folder: Path, out: Path, fingerprint: str, day: str) -> Des
         with suppress(OSError):
             sync_folder(folder.parent)
     return destination
+
+
+def _is_of_others(path: Path) -> bool:
+    """Whether something in a folder is more than what a failing disk let an export leave behind."""
+    if path.is_dir() and not path.is_symlink():
+        return path.name != _WORK and any(_is_of_others(inside) for inside in path.iterdir())
+    return not (path.name.startswith(".") and path.name.endswith(".partial"))
 
 
 def check_apart(place: Path, out: Path) -> None:

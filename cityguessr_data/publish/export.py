@@ -131,7 +131,8 @@ def export(config: ExportConfig, listener: Listener) -> ExportResult:
     """
     check_apart(config.dest, config.out)
     store = Store(config.out)
-    store.dataset_id()  # refuses what is no data set, before anything is made there
+    if store.dataset() is None:  # before anything is made there
+        raise InputError(f"{config.out} is not an output directory (it has no dataset.json)", "Name one")
     with store.locked():
         store.recover()
         if is_unsettled(store):

@@ -6,12 +6,12 @@ An export has every frame or it is not made: what is missing or differs is found
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.frame_files import FrameFiles, is_under
 from ..run.store import Store, read_part
 from .clip import ExportClip
 
@@ -39,19 +39,7 @@ def clip_digest(sha256s: Iterable[str]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in sha256s).encode()).hexdigest()
 
 
-def file_of(out: Path, path: str) -> Path:
-    """The file that a frames row names.
-
-    Raises:
-        ValueError: it does not lie under OUT.
-    """
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or not path:
-        raise ValueError("its path leads out of the data set")
-    return out / parts
-
-
-def size_of(out: Path, row: Mapping[str, Any]) -> int:
+def size_of(files: FrameFiles, row: Mapping[str, Any]) -> int:
     """Bytes of a frame.
 
     Raises:
@@ -60,22 +48,19 @@ def size_of(out: Path, row: Mapping[str, Any]) -> int:
     if not row["sha256"]:
         raise ValueError("the tables have no digest of it")
     try:
-        found = file_of(out, row["path"]).lstat()
+        return files.size(_checked(row["path"]))
     except OSError as exc:
         raise ValueError(exc.strerror or str(exc)) from exc
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    return found.st_size
 
 
-def read_frame(out: Path, row: Mapping[str, Any]) -> bytes:
+def read_frame(files: FrameFiles, row: Mapping[str, Any]) -> bytes:
     """The JPEG of a frame, which is the one that the tables name.
 
     Raises:
         ValueError: why it cannot be exported.
     """
     try:
-        content = file_of(out, row["path"]).read_bytes()
+        content = files.read(_checked(row["path"]))
     except OSError as exc:
         raise ValueError(exc.strerror or str(exc)) from exc
     if hashlib.sha256(content).hexdigest() != row["sha256"]:
@@ -83,11 +68,23 @@ def read_frame(out: Path, row: Mapping[str, Any]) -> bytes:
     return content
 
 
+def _checked(path: str) -> str:
+    """A frame's path, which stays under OUT.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not is_under(path):
+        raise ValueError("its path leads out of the data set")
+    return path
+
+
 class FrameReader:
     """Gives the frames of one clip after the other; clips of one unit are best asked for together."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.files = FrameFiles(store.out)
         self._unit = ""
         self._rows: dict[str, list[Row]] = {}
 
@@ -107,7 +104,7 @@ class FrameReader:
         faults, contents = [], []
         for row in self.rows(unit, clip_id):
             try:
-                contents.append(read_frame(self.store.out, row))
+                contents.append(read_frame(self.files, row))
             except ValueError as exc:
                 faults.append(f"{row['path']}: {exc}")
         if faults:

@@ -23,6 +23,7 @@ from ..core.atomic import write_bytes
 from ..core.errors import InputError
 from ..core.links import is_private_host
 from ..core.schemas import VIDEOS
+from ..core.tables import harmless
 from .clip import ExportClip
 from .contents import Contents
 from .destination import writable
@@ -171,11 +172,15 @@ def _cells(row: Mapping[str, Any], clip: ExportClip, video: Mapping[str, Any], f
         **places,
         "start_s": repr(row["start_s"]),  # comes back as the same number, so that the span has the same frames
         "end_s": repr(row["end_s"]),
-        "license": video["license"] or "",
+        "license": harmless(video["license"] or ""),
         SOURCE_DIGEST: video["sha256"] or "",
         CLIP_DIGEST: clip.digest,
-        **{name: video[name] or "" for name in further},
+        **{name: _cell(video[name]) for name in further},
     }
+
+
+def _cell(value: Any) -> Any:
+    return harmless(value) if isinstance(value, str) else value or ""
 
 
 def _videos(contents: Contents) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from ..core.frame_files import FrameFiles, split_member
+from ..core.partitions import is_manifest
+from ..media.limits import picture_fault
+
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
@@ -105,11 +109,11 @@ def pick(out: Path, limits: Limits) -> Picked:
     }
     wanted = {row["clip_id"]: row["n_sampled"] // 2 for rows in chosen.values() for row in rows}
     frames = middle_frames(manifests / "frames.parquet", wanted)
-    cities, spent = [], 0
+    files, cities, spent = FrameFiles(out), [], 0
     for (continent, city, country), rows in chosen.items():
         cards = []
         for row in rows:
-            card = _card(out, row, titles, frames.get(row["clip_id"]), limits, spent)
+            card = _card(files, row, titles, frames.get(row["clip_id"]), limits, spent)
             spent += len(card.jpeg or b"")
             cards.append(card)
         cities.append(City(city, country, continent, len(by_city[continent, city, country]), tuple(cards)))
@@ -142,7 +146,7 @@ def middle_frames(frames_table: Path, wanted: Mapping[str, int]) -> dict[str, st
     import pyarrow.dataset as ds
 
     best: dict[str, tuple[int, str]] = {}
-    if not wanted or not frames_table.is_file():
+    if not wanted or not is_manifest(frames_table):
         return {}
     rows = ds.dataset(frames_table).scanner(
         columns=["clip_id", "position", "path"], filter=ds.field("clip_id").isin(list(wanted)), batch_size=8192
@@ -162,22 +166,24 @@ def _rows(table: Path, columns: list[str]) -> list[dict[str, Any]]:
 def _count(table: Path, where: ds.Expression | None = None) -> int:
     import pyarrow.dataset as ds
 
-    return ds.dataset(table).count_rows(filter=where) if table.is_file() else 0
+    return ds.dataset(table).count_rows(filter=where) if is_manifest(table) else 0
 
 
 def _card(
-    out: Path, row: Mapping[str, Any], titles: Mapping[str, str], path: str | None, limits: Limits, spent: int
+    files: FrameFiles, row: Mapping[str, Any], titles: Mapping[str, str], path: str | None, limits: Limits, spent: int
 ) -> Card:
     jpeg, size, why = None, (limits.width_px, limits.width_px * 9 // 16), ""
     if row["blur"] is None:  # copied into the page, an unblurred face would come to lie under OUT
         why = "not shown: this clip is not anonymised yet"
     elif spent >= limits.page_bytes:
         why = "left out: this page is full"
-    elif path is None or not (picture := _inside(out, path)):
+    elif path is None or not _is_inside(files.out, path):
         why = "not shown: its frame is not a file of this folder"
     else:
         try:
-            jpeg, size = _small(picture, limits.width_px)
+            jpeg, size = _small(files.read(path), limits.width_px)
+        except FileNotFoundError:
+            why = "not shown: its frame is not a file of this folder"
         except OSError:
             why = "not shown: its frame cannot be read"
     return Card(
@@ -193,21 +199,22 @@ def _card(
     )
 
 
-def _inside(out: Path, path: str) -> Path | None:
-    """The file that a frames row names, if it lies under OUT."""
-    picture = (out / path).resolve()
-    return picture if picture.is_relative_to(out.resolve()) and picture.is_file() else None
+def _is_inside(out: Path, path: str) -> bool:
+    """Whether the file that a frames row names lies under OUT, wherever links lead."""
+    return (out / split_member(path)[0]).resolve().is_relative_to(out.resolve())
 
 
-def _small(picture: Path, width_px: int) -> tuple[bytes, tuple[int, int]]:
+def _small(picture: bytes, width_px: int) -> tuple[bytes, tuple[int, int]]:
     """A frame at most `width_px` wide and as high, as JPEG, and its size.
 
     Raises:
-        OSError: not a picture.
+        OSError: not a picture, or one that is too large to be decoded.
     """
     from PIL import Image
 
-    with Image.open(picture) as image:
+    if fault := picture_fault(picture):
+        raise OSError(fault)
+    with Image.open(io.BytesIO(picture)) as image:
         image.draft("RGB", (width_px, width_px))
         small = image.convert("RGB")
     small.thumbnail((width_px, width_px))

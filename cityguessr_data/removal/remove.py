@@ -23,7 +23,7 @@ from ..run.doomed import find_doomed
 from ..run.linked_frames import refuse_broken_links
 from ..run.store import Store
 from ..run.take_out import TakenOut, enforce, is_unsettled, settle, unwanted_in_cache
-from ..run.take_out_cache import ClearedCache, cached_files
+from ..run.take_out_cache import would_clear
 from ..run.tombstones import Tombstone, bury, read_tombstones, tombstones_of
 from .find import Wanted, find_wanted
 
@@ -160,7 +160,6 @@ def _would_go(store: Store, wanted: Wanted, reason: str) -> Removal:
     new = tombstones_for(store, [wanted], reason)
     tombstones = tombstones_of([*read_tombstones(store).rows, *new])
     doomed = tuple(find_doomed(store, tombstones))
-    files = cached_files(store, unwanted_in_cache(store, tombstones, doomed))
-    taken = TakenOut(doomed, ClearedCache(len(files), sum(path.lstat().st_size for path in files)))
+    taken = TakenOut(doomed, would_clear(store, unwanted_in_cache(store, tombstones, doomed)))
     exports = dict.fromkeys([*outdated_exports(store), *exports_with(store, taken.clip_ids)])
     return Removal(new[0].version, tuple(new), taken, tuple(exports))

@@ -5,11 +5,12 @@ It is made when somebody asks and goes to the browser; nothing of it is written,
 
 from __future__ import annotations
 
+import io
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError, MediaError
+from ..core.frame_files import FrameFiles, is_under
 from ..media.pictures import read_picture
 from ..run.store import Store
 from .details import ClipDetail
@@ -32,6 +33,7 @@ class Frames:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.unblurred = Unblurred(store)
+        self.files = FrameFiles(store.out)
         self._broken: dict[str, str] = {}
         """Clip id -> why its source could not be decoded."""
         self._free = threading.Semaphore(_AT_ONCE)
@@ -55,20 +57,20 @@ class Frames:
                 except MediaError as exc:
                     self._broken[clip.clip_id] = f"its source cannot be decoded ({exc.message})"
                     raise
-            return _encoded(read_picture(saved, None), width_px)
+            return _encoded(read_picture(self.files, saved, None), width_px)
 
     def size_px(self, clip: ClipDetail, position: int) -> tuple[int, int]:
         """(width, height) of a saved frame, which boxes are told in."""
         from PIL import Image, UnidentifiedImageError
 
         try:
-            with Image.open(self.saved(clip, position)) as picture:
+            with Image.open(io.BytesIO(self.files.read(self.saved(clip, position)))) as picture:
                 return picture.size
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
             return clip.width_px, clip.height_px
 
-    def saved(self, clip: ClipDetail, position: int) -> Path:
-        """Where a saved frame lies.
+    def saved(self, clip: ClipDetail, position: int) -> str:
+        """The path of a saved frame, relative to OUT.
 
         Raises:
             InputError: the clip has no such frame, or its place in the table lies outside of OUT.
@@ -76,9 +78,9 @@ class Frames:
         told = clip.paths.get(position)
         if told is None:
             raise InputError(f"{clip.clip_id} has no frame {position}", f"It has {len(clip.paths)}")
-        if Path(told).is_absolute() or ".." in Path(told).parts:
+        if not is_under(told):
             raise InputError(f"frame {position} of {clip.clip_id} lies outside of {self.store.out}", "Mend the table")
-        return self.store.out / told
+        return told
 
 
 def _encoded(rgb: RGB, width_px: int) -> bytes:

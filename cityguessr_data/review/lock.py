@@ -7,26 +7,30 @@ from contextlib import contextmanager
 
 import filelock
 
-from ..core.errors import InputError
+from ..core.errors import InputError, unfit_for_writing
 from ..run.store import Store
 
 
 @contextmanager
 def review_lock(store: Store) -> Iterator[None]:
-    """Hold it; the system lets go when the process dies, however it dies.
+    """Hold it; the system lets go when the process dies, however it dies. On an object store, hold OUT there too.
 
     Raises:
         InputError: another process holds it.
+        DiskFullError, MachineError: OUT cannot be written.
     """
-    store.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(store.work / "review.lock")
     try:
+        store.work.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as exc:
         raise InputError(
             f"a review of {store.out} is open already", "Use its page from another tab, or end it with Ctrl-C"
         ) from exc
+    except OSError as exc:
+        raise unfit_for_writing(exc, str(store.out), "Make it writable: decisions are kept there") from exc
     try:
-        yield
+        with store.uploading():
+            yield
     finally:
         lock.release()

@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core.errors import InputError
+from ..core.partitions import read_manifest
 from ..core.schemas import CLIPS, FACES
+from ..run.assemble import is_surely_fresh
 from ..run.store import Store, read_part
 from .decisions import Decision
 from .faces import as_built
@@ -76,7 +78,7 @@ def read_queue(store: Store, reviewed: Collection[str] = ()) -> tuple[Queued, ..
         InputError: there are no clips, or some were never anonymised.
     """
     units = [path.stem for path in store.parts("clips")]
-    fresh = _manifests_are_fresh(store)
+    fresh = is_surely_fresh(store, ("clips", "faces"))
     clips = _clips(store, units, fresh)
     if not clips.num_rows:
         raise InputError(f"{store.out} holds no clips", "There is nothing to review")
@@ -152,15 +154,6 @@ def _column(table: pa.Table, name: str) -> dict[str, Any]:
     return dict(zip(table["clip_id"].to_pylist(), table[name].to_pylist(), strict=True))
 
 
-def _manifests_are_fresh(store: Store) -> bool:
-    """Whether manifests/ were put together after the last part came or went; a killed run leaves them behind."""
-    try:
-        made = min((store.out / "manifests" / f"{table}.parquet").stat().st_mtime_ns for table in ("clips", "faces"))
-        return all((store.out / "parts" / table).stat().st_mtime_ns <= made for table in ("clips", "faces"))
-    except OSError:
-        return False
-
-
 def _clips(store: Store, units: list[str], fresh: bool) -> pa.Table:
     """_CLIPS of every clip, and its unit."""
     if fresh:  # one file in place of thousands, which tells the units where they are videos
@@ -183,7 +176,7 @@ def _faces(store: Store, units: list[str], reviewed: Collection[str], fresh: boo
         others = [unit for unit in units if unit not in reviewed and store.part("faces", unit).exists()]
         read = _together(lambda unit: read_part(store.part("faces", unit), _FACES.names), others, _FACES)
         return pa.concat_tables([read, built])
-    table = pq.read_table(store.out / "manifests" / "faces.parquet", columns=_FACES.names)
+    table = read_manifest(store.out / "manifests" / "faces.parquet", _FACES.names)
     if applied:
         theirs = [one for unit in applied for one in read_part(store.part("clips", unit), ["clip_id"])["clip_id"]]
         table = table.filter(pc.invert(pc.is_in(table["clip_id"], pa.array(theirs, pa.string()))))

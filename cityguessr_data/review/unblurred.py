@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MediaError
+from ..core.frame_files import FrameFiles
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
 from ..media.pictures import read_picture
 from ..media.seek import frame_at
@@ -48,6 +49,7 @@ class Unblurred:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.sources = KeptSources(store)
+        self.files = FrameFiles(store.out)
         self._units: _Kept[str, _Unit] = _Kept(self._read)
         self._indices: _Kept[Path, VideoIndex] = _Kept(index_video)
 
@@ -68,13 +70,17 @@ class Unblurred:
         """
         held, place = self._units.get(unit), (clip_id, position)
         if clip_id in held.originals:
-            return _original(held, place)
+            return self._original(held, place)
         path, number = self._of_video(held, place)
         return frame_at(path, number, self._indices.get(path))
 
-    def frames(self, unit: str, places: Iterable[Place], threads: int = 0) -> Iterator[tuple[Place, RGB]]:
+    def frames(
+        self, unit: str, places: Iterable[Place], threads: int = 0, alive: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Place, RGB]]:
         """Many frames of a unit, in one pass over each source: for blurring anew.
 
+        Args:
+            alive: called while a source is decoded, also where no frame of it is wanted for long.
         Yields:
             (clip_id, position) and its frame, uint8 RGB (H, W, 3), by clip and position of what lies in one source.
         Raises:
@@ -84,13 +90,13 @@ class Unblurred:
         by_source: dict[Path, dict[int, Place]] = {}
         for place in sorted(set(places)):
             if place[0] in held.originals:
-                yield place, _original(held, place)
+                yield place, self._original(held, place)
                 continue
             path, number = self._of_video(held, place)
             by_source.setdefault(path, {})[number] = place
         for path, wanted in by_source.items():
             try:
-                for frame in decode(path, wanted, max(wanted) + 1, self._indices.get(path), threads):
+                for frame in decode(path, wanted, max(wanted) + 1, self._indices.get(path), threads, alive):
                     yield wanted[frame.index], frame.rgb
             except DecodeBreak as exc:
                 raise MediaError(f"{path.name}: {exc}") from exc
@@ -103,6 +109,12 @@ class Unblurred:
             why = source if isinstance(source, str) else "there is no such frame"
             raise MediaError(f"{clip_id}, frame {position + 1}: {why}", "Only the saved, blurred frame is there")
         return source, number
+
+    def _original(self, held: _Unit, place: Place) -> RGB:
+        clip_id, position = place
+        if position not in held.originals[clip_id]:
+            raise MediaError(f"{clip_id}, frame {position + 1}: there is no such frame")
+        return read_picture(self.files, *held.originals[clip_id][position])
 
     def _read(self, unit: str) -> _Unit:
         store = self.store
@@ -124,14 +136,6 @@ class Unblurred:
             else:
                 source[clip["clip_id"]] = self.sources.find(video["video_id"], video["url"], video["sha256"])
         return _Unit(frame_index, source, originals)
-
-
-def _original(held: _Unit, place: Place) -> RGB:
-    clip_id, position = place
-    if position not in held.originals[clip_id]:
-        raise MediaError(f"{clip_id}, frame {position + 1}: there is no such frame")
-    path, sha256 = held.originals[clip_id][position]
-    return read_picture(Path(path), sha256)
 
 
 class _Kept(Generic[K, V]):

@@ -1,97 +1,77 @@
-"""Puts the parts of each table together into OUT/manifests/<table>.parquet: streaming, sorted by video, atomic."""
+"""Puts the parts of each table together into OUT/manifests/<table>.parquet, and tells whether that must be done again.
+
+Only what changed is written: a table none of whose parts changed is left as it is, and of a large data set the two big
+tables are folders of partitions (core/partitions.py), of which only those with a changed part are written anew.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ..core.atomic import partial_name, sync_file, sync_folder
-from ..core.errors import disk_full_stops
-from ..core.schemas import FINGERPRINT_KEY, TABLES
-from .store import Store, read_part
+from ..core.partitions import is_manifest, manifest_rows
+from .manifests import ManifestWriter
+from .part_index import folder_ns, read_commits, read_folders, read_index, scan, scan_manifests, write_index
+from .store import Store
 
 ORDER = ("frames", "faces", "attempts", "videos", "clips")
 """The clips manifest last: whoever reads it finds the frames of all its rows."""
-_GROUP_ROWS = 100_000
-"""Of a row group, a size that readers like."""
+PARTITIONED = ("frames", "faces")
+PARTITION_FROM = 200_000
+"""Clips from which frames and faces are partitioned; below half as many they become one file again."""
 
 
-def assemble(store: Store) -> dict[str, int]:
-    """Write every manifest anew from the parts; frames, faces and clips of committed videos only.
+def assemble(store: Store, partition_from: int | None = None) -> dict[str, int]:
+    """Make every manifest one of the parts as they are; frames, faces and clips of committed videos only.
 
+    Killed at any moment, the next call goes on: what was made from what is noted last of all, and a file that is not
+    as it was noted is written again.
+
+    Args:
+        partition_from: clips from which frames and faces are folders; None: PARTITION_FROM.
     Returns:
         Rows by table.
     Raises:
-        DiskFullError: no space left; the earlier manifests stay.
+        DiskFullError: no space left; manifests that were not replaced by then stay.
     """
-    committed = {path.stem for path in store.parts("clips")}
-    rows = {}
-    for table in ORDER:
-        parts = [p for p in store.parts(table) if table in ("attempts", "videos") or p.stem in committed]
-        rows[table] = _join(parts, _joint_schema(table, parts), store.out / "manifests" / f"{table}.parquet")
-    return rows
+    before, now = read_index(store.out), scan(store.out)  # scanned before anything is read: what comes later is not in
+    now = replace(now, commits=read_commits(store.out, now, before))
+    n_clips = sum(commit.n_clips for commit in now.commits.values())
+    left = {name for name, stamp in scan_manifests(store.out).items() if before.manifests.get(name) == stamp}
+    limit = PARTITION_FROM if partition_from is None else partition_from
+    rows: dict[str, Mapping[str, int]] = {}
+    with ManifestWriter(store) as writer:
+        for table in ORDER:
+            name, held = f"{table}.parquet", before.rows.get(table, {})
+            is_folder = (writer.folder / name).is_dir()
+            if table in PARTITIONED and n_clips >= (limit // 2 if is_folder else limit):
+                whole = {path.removeprefix(f"{name}/") for path in left}
+                writer.partitions(table, now.of(table), before.of(table), whole)
+            elif table in PARTITIONED and (name not in left or now.of(table) != before.of(table)):
+                writer.whole(table, list(now.of(table)))
+            elif table not in PARTITIONED:
+                made_from = before.of(table) if name in left else {}
+                same = name in left and now.of(table) == made_from and set(held) == set(made_from)
+                rows[table] = held if same else writer.small(table, now.of(table), made_from, held)
+    write_index(store.out, replace(now, rows=rows, manifests=scan_manifests(store.out)))
+    return {table: manifest_rows(writer.folder / f"{table}.parquet") for table in ORDER}
 
 
 def is_stale(store: Store) -> bool:
-    """Whether a part is newer than the manifests, or a manifest is missing."""
-    manifests = [store.out / "manifests" / f"{table}.parquet" for table in ORDER]
-    if not all(path.exists() for path in manifests):
-        return True
-    oldest_ns = min(path.stat().st_mtime_ns for path in manifests)
-    folders = [store.out / "parts" / table for table in ORDER]
-    changed = [p.stat().st_mtime_ns for f in folders if f.exists() for p in (f, *f.glob("*.parquet"))]
-    return any(time_ns > oldest_ns for time_ns in changed)
+    """Whether a manifest is missing or not as it was left, or a part has changed, come or gone since."""
+    made = read_index(store.out)
+    return not made.manifests or made.manifests != scan_manifests(store.out) or made.parts != scan(store.out).parts
 
 
-def _joint_schema(table: str, parts: list[Path]) -> pa.Schema:
-    """The contract's columns; for videos also every passed-through column that a part has."""
-    schema = TABLES[table]
-    if table == "videos":
-        for part in parts:
-            for column in pq.read_schema(part):
-                if column.name not in schema.names:
-                    schema = schema.append(column.remove_metadata())
-    return schema
+def is_surely_fresh(store: Store, tables: Sequence[str]) -> bool:
+    """Whether no part of these tables has come or gone since, by a look at their folders alone.
 
-
-def _join(parts: list[Path], schema: pa.Schema, target: Path) -> int:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_name(target)
-    rows = n_pending = 0
-    with disk_full_stops(str(target)):
-        try:
-            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-                pending: list[pa.Table] = []
-                for part in parts:
-                    part_table = read_part(part)
-                    metadata = part_table.schema.metadata or {}
-                    part_table = part_table.replace_schema_metadata(
-                        {k: v for k, v in metadata.items() if k != FINGERPRINT_KEY}
-                    )
-                    pending.append(_fitted(part_table, schema))
-                    rows += part_table.num_rows
-                    n_pending += part_table.num_rows  # counted, not summed anew: a part may be a single row
-                    if n_pending >= _GROUP_ROWS:
-                        writer.write_table(pa.concat_tables(pending))
-                        pending, n_pending = [], 0
-                if pending:
-                    writer.write_table(pa.concat_tables(pending))
-            sync_file(partial)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    sync_folder(target.parent)
-    return rows
-
-
-def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`table` with the columns of `schema`, in its order; a column it lacks is null."""
-    if table.schema.equals(schema):
-        return table
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
+    It costs the same for a million parts as for one; False may also mean that the data set was copied.
+    """
+    noted = read_folders(store.out)
+    return all(
+        table in noted
+        and is_manifest(store.out / "manifests" / f"{table}.parquet")
+        and noted[table] == folder_ns(store.out / "parts" / table)
+        for table in tables
+    )

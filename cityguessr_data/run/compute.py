@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ..core.errors import ErrorClass, StopError, VideoError
+from ..core.errors import ErrorClass, StopError, VideoError, writing_stop, writing_stops
 from ..core.types import LocalVideo, VideoTask
 from .lanes import Lane, Meter
 from .parts import Counts
@@ -43,6 +43,8 @@ class Failed:
     error_class: ErrorClass
     message: str
     steps: tuple[Step, ...]
+    worker_died: bool = False
+    """Its process died on it, by a crash or for want of memory: on another machine it may be done."""
 
 
 class Writer(Protocol):
@@ -76,13 +78,14 @@ class Compute:
         """Process one video into `staging`. A failure of this video is returned, never raised.
 
         Raises:
-            StopError: the whole run must stop (disk full).
+            StopError: the whole run must stop (no space left, or the staging folder cannot be written any more).
         """
         job = VideoJob(task, source, staging, tick)
         started_at = datetime.now(UTC)
         meters = {stage.name: Meter() for stage in self.stages} | {"write": Meter()}
         lanes: list[Lane] = []
-        writer = self.writer.writer_for(job, fingerprint)
+        with writing_stops(staging):
+            writer = self.writer.writer_for(job, fingerprint)
         try:
             items: Iterator[Any] = iter([source])
             for name, stages in itertools.groupby(self.stages, key=lambda s: s.lane):
@@ -115,8 +118,11 @@ class Compute:
         seconds = meters[stage_name].busy_s
         if isinstance(error, StopError):
             raise error
+        if stage_name == "write" and (stop := writing_stop(error, staging)) is not None:
+            raise stop from error
         if isinstance(error, DropVideo):
-            stage_empty(job, fingerprint, error.reason, error.message)
+            with writing_stops(staging):
+                stage_empty(job, fingerprint, error.reason, error.message)
             step = Step(stage_name, "dropped", started_at, seconds, error.reason, error.message)
             return Staged(task.video_id, fingerprint, staging, "dropped", error.reason, (step,))
         error_class, message = _told(error)

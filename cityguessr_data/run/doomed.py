@@ -66,7 +66,7 @@ def _doomed(
     clips = read_part(part, _CLIP_COLUMNS).to_pylist() if part.exists() else []
     if whole is None:
         clips = [clip for clip in clips if _must_go(clip, unit, url, row["sha256"], tombstones)]
-    elif row["status"] == "removed" and part.exists() and not clips and not (store.out / "clips" / unit).exists():
+    elif row["status"] == "removed" and part.exists() and not clips and not _has_frames(store, unit):
         return None  # done before
     if whole is None and not clips:
         return None
@@ -79,6 +79,10 @@ def _doomed(
         outside = linked_frames(store, unit, gone, {frame["path"] for frame in frames} - gone).outside
     n_frames = sum(clip["n_sampled"] for clip in clips)
     return Doomed(unit, row["url"], row["sha256"], whole, tuple(sorted(ids)), n_frames, n_outside, outside)
+
+
+def _has_frames(store: Store, unit: str) -> bool:
+    return (store.out / "clips" / unit).exists() or store.tar(unit).exists()
 
 
 def _must_go(clip: Mapping[str, Any], unit: str, url: str | None, sha256: str | None, tombstones: Tombstones) -> bool:

@@ -7,7 +7,7 @@ hashes of the frames. Committing is not theirs: the runner does it, in one proce
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,23 @@ from .stage import Step
 
 ComputeFactory = Callable[[], Compute]
 """Makes the computing stages in the process that will run them; picklable. Loading models happens there."""
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """A ComputeFactory that opens files: an executor whose workers see other disks sends them, and says where they lie.
+
+    Args:
+        make: given where each file lies. Picklable.
+        files: the caller's own, by whatever names `make` knows them; those of one `make` keep their file names and lie
+            in one folder wherever they are sent.
+    """
+
+    make: Callable[[Mapping[str, Path]], Compute]
+    files: Mapping[str, Path]
+
+    def __call__(self) -> Compute:
+        return self.make(self.files)
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,6 @@ class Executor(Protocol):
 
         Raises:
             MachineError: the stages cannot be opened here (weights missing).
-            StopError: a worker says that the run must stop.
+            StopError: a worker says that the run must stop, or there is nowhere left to compute.
             KeyboardInterrupt: as usual; workers are gone when it leaves.
         """

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from ..core.fingerprint import file_sha256
+from ..core.remote_place import folder_at
 from ..media.ids import is_local
 from ..media.source_cache import SourceCache
 from .store import Store
@@ -16,13 +17,14 @@ _Mark = tuple[str, int, int]
 class KeptSources:
     """The sources of an output directory: in the caches of its builds, or local files where they lie.
 
-    A file counts only with the SHA-256 that the videos table has. Digests of local files are taken once a process.
+    A file counts only with the SHA-256 that the videos table has. Digests of local files are taken once a process. From
+    a cache on an object store a file is brought here when it is asked for.
     """
 
     def __init__(self, store: Store) -> None:
         plan = store.plan()
         folders = [*plan.get("cached", {}).get("folders", ()), *([plan["cache"]] if "cache" in plan else [])]
-        self.caches = [SourceCache(Path(folder)) for folder in dict.fromkeys(folders)]
+        self.caches = [SourceCache(folder_at(folder)) for folder in dict.fromkeys(folders)]
         self._digests: dict[_Mark, str] = {}
         self._lock = threading.Lock()
 

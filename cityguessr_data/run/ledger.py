@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -66,13 +66,3 @@ def last_failure(store: Store, video_id: str, committed: Committed | None) -> La
     if row["status"] != "failed":
         return None
     return LastFailure(video_id, ErrorClass(row["error_class"]), row["message"] or "", fingerprint)
-
-
-def last_failures(store: Store, committed: Mapping[str, Committed]) -> dict[str, LastFailure]:
-    """Every video whose last attempt failed as a whole, by id.
-
-    Args:
-        committed: every committed video (`Store.committed`).
-    """
-    found = {path.stem: last_failure(store, path.stem, committed.get(path.stem)) for path in store.parts("attempts")}
-    return {video_id: failure for video_id, failure in found.items() if failure is not None}

@@ -1,10 +1,9 @@
-"""What a video's staging folder is filled with: its JPEGs, and its parts of the tables."""
+"""What a video's staging folder is filled with beside its frames (frame_sink.py): its parts of the tables."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +32,12 @@ class Counts:
         return Counts(self.clips + other.clips, self.frames + other.frames, self.faces + other.faces)
 
 
+_GROUP_ROWS = 5_000
+"""Of a row group of a part: a group for each clip of 100 frames is read ten times more slowly, and is larger."""
+
+
 class Parts:
-    """The part files of one video under staging/parts, the big ones written clip by clip.
+    """The part files of one video under staging/parts, the big ones written some clips at a time.
 
     Args:
         marks: what the Parquet metadata of each says besides the schema's version, such as its fingerprint.
@@ -45,13 +48,13 @@ class Parts:
         self.folder = staging / "parts"
         self.folder.mkdir()
         self._marks = dict(marks)
-        self._frames = self._writer("frames", FRAMES)
-        self._faces = self._writer("faces", FACES)
+        self._frames = _Grouped(self._writer("frames", FRAMES))
+        self._faces = _Grouped(self._writer("faces", FACES))
 
     def add(self, frames: list[dict[str, Any]], faces: list[dict[str, Any]]) -> None:
         """The rows of one clip."""
-        self._frames.write_table(pa.Table.from_pylist(frames, FRAMES))
-        self._faces.write_table(pa.Table.from_pylist(faces, FACES))
+        self._frames.write(pa.Table.from_pylist(frames, FRAMES))
+        self._faces.write(pa.Table.from_pylist(faces, FACES))
 
     def close(self, clips: list[dict[str, Any]], video: dict[str, Any] | None) -> None:
         """Write the clips and the videos part, and have all on the disk.
@@ -73,7 +76,37 @@ class Parts:
 
     def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
         marked = schema.with_metadata({**schema.metadata, **self._marks})
-        return pq.ParquetWriter(self.folder / f"{name}.parquet", marked, compression="zstd")
+        return _PartWriter(self.folder / f"{name}.parquet", marked, compression="zstd")
+
+
+class _PartWriter(pq.ParquetWriter):  # type: ignore[misc]
+    """That of a video which is given up is only collected, and then nobody is told once more that the disk is full."""
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            super().__del__()
+
+
+class _Grouped:
+    """Writes tables in row groups of a good size."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._pending: list[pa.Table] = []
+
+    def write(self, table: pa.Table) -> None:
+        self._pending.append(table)
+        if sum(map(len, self._pending)) >= _GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        if self._pending:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.concat_tables(self._pending))
+        self._pending = []
 
 
 def video_table(row: dict[str, Any]) -> pa.Table:
@@ -97,16 +130,6 @@ def face_rows(clip_id: str, position: int, frame_index: int | None, faces: Seque
 def frame_name(position: int) -> str:
     """File name of a saved frame: 001.jpg for position 0."""
     return f"{position + 1:03d}.jpg"
-
-
-def save_jpeg(path: Path, rgb: RGB, quality: int) -> str:
-    """Write a picture (H, W, 3) uint8, have it on the disk, and return the SHA-256 of its bytes."""
-    content = encode_jpeg(rgb, quality)
-    with path.open("wb") as f:
-        f.write(content)
-        f.flush()
-        os.fsync(f.fileno())
-    return hashlib.sha256(content).hexdigest()
 
 
 def encode_jpeg(rgb: RGB, quality: int) -> bytes:

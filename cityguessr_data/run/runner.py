@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..core.errors import ErrorClass
@@ -93,9 +93,12 @@ def run_items(
     factory: ComputeFactory,
     listener: Listener,
     report: RunReport,
+    release: Callable[[str], object] = lambda _video_id: None,
 ) -> None:
     """Run `items`, commit every video as it is finished, and keep `report` up to date, also when this raises.
 
+    Args:
+        release: is told the id of each video whose source is done with.
     Raises:
         MachineError, StopError, KeyboardInterrupt: from the executor; what was committed before stays.
     """
@@ -115,11 +118,15 @@ def run_items(
             report.failed.append(outcome)
         else:
             report.postponed.append(outcome)
+        release(outcome.video_id)
         listener.ended(outcome)
 
     listener.planned(len(items))
     try:
         executor.run(items, fetch, factory, store.new_staging, handle, listener)
+    except BaseException:
+        store.recover()  # ends a commit that was broken off: the parts are read next
+        raise
     finally:
         store.discard()
         report.seconds = time.monotonic() - start

@@ -21,6 +21,10 @@ EXPECTED = ("expected decoded", "expected sampled")
 """Names under which a video that has begun tells how many frames it will decode and save."""
 
 
+ALIVE = ("decode", 0)
+"""What a stage ticks while it works and finishes no frame: whoever hears nothing for long ends it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What one stage did to one video: a row of the attempts table."""

@@ -4,6 +4,8 @@ A video is worked on in OUT/.cgtool/staging/, which no reader looks at, and only
 To commit it, its folder is renamed to OUT/.cgtool/ready/<video_id>: that one rename decides. Then its files are moved
 to their places, the clips part last. A process killed before the rename leaves what was committed before as it was;
 killed after it, the next run finishes the moving before it does anything else.
+
+Where OUT works for an object store (working_copy.py), the commit is made there, between that rename and the moving.
 """
 
 from __future__ import annotations
@@ -13,18 +15,23 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.atomic import sync_folder, write_json
-from ..core.errors import InputError, MachineError, disk_full_stops
-from ..core.schemas import FINGERPRINT_KEY
+from ..core.errors import InputError, disk_full_stops, unfit_for_writing, writing_stops
+from ..core.remote_place import told_place, url_of
+from .part_index import commits_of
+
+if TYPE_CHECKING:
+    from .working_copy import WorkingCopy
 
 ANONYMISED_KEY = b"cgtool.anonymised"
 """Fingerprint of what `anonymise` was asked for when it wrote a part; absent where it has not."""
@@ -53,41 +60,84 @@ class Store:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.work = out / ".cgtool"
+        self._is_held = False
+
+    @cached_property
+    def copy(self) -> WorkingCopy | None:
+        """What speaks with the object store that OUT works for; None where OUT stands for itself."""
+        if url_of(self.out) is None:
+            return None
+        from ..core.remote import of
+        from .working_copy import WorkingCopy
+
+        remote = of(self.out)
+        return None if remote is None else WorkingCopy(self.out, remote)
+
+    @property
+    def place(self) -> str:
+        """Where the data set is, whoever asks: its url, or its absolute path."""
+        return told_place(self.out)
+
+    @property
+    def name(self) -> str:
+        """The last part of its place."""
+        return self.place.rpartition("/")[2]
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """For what writes a file without `locked`: where OUT works for an object store, hold it and send the file."""
+        with self.locked() if url_of(self.out) else nullcontext():
+            yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold OUT for one writer; the system lets go of it when the process dies, however it dies.
 
+        On an object store also there, up to date inside and sent at the end. It may be held again by its holder.
+
         Raises:
             InputError: another process is writing to it.
-            MachineError: OUT cannot be made or written.
+            MachineError: OUT cannot be made or written, or its file system has no locks.
+            StopError: it is full, what is done inside cannot write to it any more, or the object store does not answer.
         """
+        if self._is_held:
+            yield
+            return
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             probe = self.work / f"probe.{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
         except OSError as exc:
-            with disk_full_stops(str(self.out)):
-                raise MachineError(f"{self.out} cannot be written ({exc.strerror})", "Choose another --out") from exc
+            raise unfit_for_writing(exc, str(self.out), "Choose another --out") from exc
         lock = filelock.FileLock(self.work / "lock")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as exc:
-            raise InputError(f"another run is writing to {self.out}", "Wait for it to end, or stop it") from exc
+            raise InputError(f"another run is writing to {self.place}", "Wait for it to end, or stop it") from exc
+        except OSError as exc:
+            raise unfit_for_writing(exc, str(self.out), "Choose another --out", "locked") from exc
         try:
-            yield
+            with writing_stops(self.out), self.copy.locked() if self.copy else nullcontext():
+                self._is_held = True
+                yield
         finally:
+            self._is_held = False
             lock.release()
 
     def recover(self) -> int:
         """Finish the moves that a killed run began and clear what it left half done. Returns how many it finished."""
         ready = sorted((self.work / "ready").glob("*"))
         for folder in ready:
-            self._put_in_place(folder)
+            self._finish(folder)
         self.discard()
         shutil.rmtree(self.work / "trash", ignore_errors=True)
-        for parent in (self.out, self.out / "manifests", *(self.out / "parts" / t for t in (*PARTS, "attempts"))):
+        for parent in (
+            self.out,
+            self.work,
+            self.out / "manifests",
+            *(self.out / "parts" / t for t in (*PARTS, "attempts")),
+        ):
             for leftover in parent.glob(".*.partial"):
                 leftover.unlink(missing_ok=True)
         return len(ready)
@@ -112,22 +162,33 @@ class Store:
             ready.parent.mkdir(parents=True, exist_ok=True)
             staging.rename(ready)
             sync_folder(ready.parent)
-            self._put_in_place(ready)
+            self._finish(ready)
+
+    def _finish(self, ready: Path) -> None:
+        """Commit a ready video on the object store, if there is one, and move it to its places."""
+        if self.copy and (ready / "parts" / "clips.parquet").exists():
+            self.copy.push_unit(ready)
+        self._put_in_place(ready)
+        if self.copy:
+            self.copy.note_unit(ready.name)
 
     def _put_in_place(self, ready: Path) -> None:
         """Move a ready video to its places. Each step may have been done before: it can be repeated at any point."""
         video_id = ready.name
-        place = self.out / "clips" / video_id
+        folder, tar = self.out / "clips" / video_id, self.tar(video_id)
         if (ready / "parts" / "clips.parquet").exists():
             self.part("clips", video_id).unlink(missing_ok=True)  # an earlier result ends here
-            if (ready / "clips").exists():
-                if place.exists():
-                    trash = self.work / "trash" / f"{video_id}.{secrets.token_hex(6)}"
-                    trash.parent.mkdir(parents=True, exist_ok=True)
-                    place.rename(trash)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                (ready / "clips").rename(place)
-                sync_folder(place.parent)
+            if (ready / "clips").exists() or (ready / "clips.tar").exists():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                for place in (folder, tar):
+                    if place.exists():
+                        trash = self.work / "trash" / f"{place.name}.{secrets.token_hex(6)}"
+                        trash.parent.mkdir(parents=True, exist_ok=True)
+                        place.rename(trash)
+                for staged, place in ((ready / "clips", folder), (ready / "clips.tar", tar)):
+                    if staged.exists():
+                        staged.rename(place)
+                sync_folder(folder.parent)
             for table in PARTS:
                 part = self.part(table, video_id)
                 part.parent.mkdir(parents=True, exist_ok=True)
@@ -135,10 +196,14 @@ class Store:
                 if staged.exists():
                     os.replace(staged, part)  # noqa: PTH105 - the word says that the target may exist
                     sync_folder(part.parent)
-        if place.exists() and not any(place.iterdir()):
-            place.rmdir()
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
         shutil.rmtree(ready)
         shutil.rmtree(self.work / "trash", ignore_errors=True)
+
+    def tar(self, video_id: str) -> Path:
+        """Where a video's frames are in one file, with `--layout tar`; else they are in clips/<video_id>/."""
+        return self.out / "clips" / f"{video_id}.tar"
 
     def part(self, table: str, video_id: str) -> Path:
         """Path of a video's part of a table."""
@@ -150,11 +215,7 @@ class Store:
 
     def committed(self) -> dict[str, Committed]:
         """Every committed video by id."""
-        found = {}
-        for path in self.parts("clips"):
-            metadata = pq.read_schema(path).metadata or {}
-            found[path.stem] = Committed(path.stem, metadata.get(FINGERPRINT_KEY, b"").decode())
-        return found
+        return {unit: Committed(unit, commit.fingerprint) for unit, commit in commits_of(self.out).items()}
 
     def originals(self, unit: str) -> Path:
         """Where the places of a unit's imported frames are kept, once blurred copies have taken their rows."""

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ..core.atomic import write_table
 from ..media.ids import is_local
+from .asked_rows import forget_rows
 from .changelog import in_code, literal, next_version, numbers, record_change, version_of
 from .doomed import Doomed, find_doomed
 from .refusing import refusal
@@ -82,6 +83,7 @@ def enforce(store: Store, forget: Callable[[Collection[str]], object]) -> TakenO
         taken = replace(taken, splits=prune_splits(store, taken.clip_ids))
         forget(taken.clip_ids)
     taken = replace(taken, cache=clear_caches(store, unwanted_in_cache(store, tombstones, doomed)))
+    forget_rows(store, {one.unit for one in doomed if one.whole is not None})
     for one in doomed:
         if one.whole is not None:
             remove_unit(store, one.unit, one.url, refusal(one.whole))

@@ -1,14 +1,15 @@
 """Takes clips out of one unit, or the unit whole: staged and committed as a build stages and commits a video.
 
-What stays keeps its bytes: files are linked into the staged unit, rows are copied. A kill before the commit leaves the
-unit as it was, one after it is finished by `Store.recover`.
+What stays keeps its bytes: files are linked into the staged unit, members of a tar and rows are copied. A kill before
+the commit leaves the unit as it was, one after it is finished by `Store.recover`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,9 @@ import pyarrow.parquet as pq
 
 from ..core.atomic import sync_file, sync_folder, write_table
 from ..core.errors import disk_full_stops
+from ..core.frame_files import FrameFiles, split_member
 from ..core.schemas import FINGERPRINT_KEY, VIDEOS
+from .frame_sink import append_member, end_tar
 from .linked_frames import delete_linked
 from .parts import Parts
 from .store import Store, read_part
@@ -71,7 +74,9 @@ def remove_clips(store: Store, unit: str, url: str, clip_ids: Collection[str]) -
     kept["videos"] = videos.set_column(place, videos.schema.field(place), n_clips)
     staging = store.new_staging(unit)
     with disk_full_stops(str(store.out)):
-        _link_frames(store, unit, kept["frames"], staging)
+        paths = kept["frames"]["path"].to_pylist()
+        _link_frames(store, unit, paths, staging)
+        _copy_members(store, unit, paths, staging)
         folder = staging / "parts"
         folder.mkdir()
         for name, table in kept.items():
@@ -79,8 +84,7 @@ def remove_clips(store: Store, unit: str, url: str, clip_ids: Collection[str]) -
             sync_file(folder / f"{name}.parquet")
         sync_folder(folder)
         sync_folder(staging)
-        stays = kept["frames"]["path"].to_pylist()
-        delete_linked(store, unit, set(tables["frames"]["path"].to_pylist()) - set(stays), stays)
+        delete_linked(store, unit, set(tables["frames"]["path"].to_pylist()) - set(paths), paths)
         store.commit(unit, staging)
 
 
@@ -107,8 +111,8 @@ def side_tables(store: Store, unit: str) -> tuple[Path, ...]:
     return store.originals(unit), *before_review
 
 
-def _link_frames(store: Store, unit: str, frames: pa.Table, staging: Path) -> None:
-    """Give the files under OUT that `frames` names a second name under `staging`; a copy where links cannot be made.
+def _link_frames(store: Store, unit: str, paths: Sequence[str], staging: Path) -> None:
+    """Give the files under OUT that `paths` name a second name under `staging`; a copy where links cannot be made.
 
     A file that is gone was gone before: taking out another clip is no reason to stop. The folder of a clip that lies
     behind a symbolic link stays behind one: a copy would leave pictures there that no later removal finds.
@@ -117,7 +121,7 @@ def _link_frames(store: Store, unit: str, frames: pa.Table, staging: Path) -> No
     (staging / "clips").mkdir(parents=True)
     folders, linked = set(), set()
     place = (store.out / "clips").resolve() / unit
-    for told in frames["path"].to_pylist():
+    for told in paths:
         source = store.out / told
         if not told.startswith(own) or ".." in PurePosixPath(told).parts or not source.is_file():
             continue
@@ -143,6 +147,20 @@ def _link_frames(store: Store, unit: str, frames: pa.Table, staging: Path) -> No
             sync_file(target)
     for folder in folders:
         sync_folder(folder)
+
+
+def _copy_members(store: Store, unit: str, paths: Sequence[str], staging: Path) -> None:
+    """Put those members of the unit's tar that `paths` name into a staged one; what is gone was gone before."""
+    files, tar = FrameFiles(store.out), staging / "clips.tar"
+    own = store.tar(unit).relative_to(store.out).as_posix()
+    for told in paths:
+        file, member = split_member(told)
+        if file == own and member is not None:
+            with suppress(FileNotFoundError):
+                append_member(tar, member, files.read(told))
+    if tar.exists():
+        end_tar(tar)
+        (staging / "clips").rmdir()  # a unit has its frames in one layout
 
 
 def _marks(part: Path) -> dict[bytes, bytes]:

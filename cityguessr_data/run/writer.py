@@ -5,6 +5,7 @@ It takes LabelledFrames only: what has not been through the anonymiser cannot re
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from ..core.atomic import sync_folder, write_table
 from ..core.errors import ErrorClass, disk_full_stops
 from ..core.schemas import FINGERPRINT_KEY, VIDEOS
 from ..core.types import Clip, LabelledFrame, LocalVideo, VideoTask
-from .parts import Counts, Parts, face_rows, frame_name, save_jpeg
+from .frame_sink import ClipFrames, Layout, frame_sink
+from .parts import Counts, Parts, encode_jpeg, face_rows, frame_name
 from .parts import video_table as video_table  # others make videos rows too
 from .stage import VideoJob
 from .take_out_unit import removed_row
@@ -38,6 +40,7 @@ class WriterConfig:
     soft_label: SoftLabel
     phash: Callable[[RGB], int]
     jpeg_quality: int = 95
+    layout: Layout = "folder"
 
     def writer_for(self, job: VideoJob, fingerprint: str) -> VideoWriter:
         """What writes this video."""
@@ -60,6 +63,7 @@ class VideoWriter:
         self._open: _OpenClip | None = None
         with disk_full_stops(str(job.staging)):
             self._parts = Parts(job.staging, {FINGERPRINT_KEY: fingerprint.encode()})
+            self._sink = frame_sink(config.layout, job.staging, job.task.video_id)
 
     def write(self, frames: Iterator[LabelledFrame]) -> Iterator[None]:
         """Write every frame; yields after each, so that the caller can measure.
@@ -79,6 +83,7 @@ class VideoWriter:
             if self._open is not None and self._open.clip == self.job.cut:
                 self._drop_open()
             self._end_open()
+            self._sink.close()
             self._parts.close(self._clips, video_row(self.job, "done", fault, len(self._clips)))
             sync_folder(self.job.staging)
         return self.counts
@@ -89,9 +94,7 @@ class VideoWriter:
             if self._open is not None and self._open.clip.clip_id == clip.clip_id:
                 self._drop_open()
             self._end_open()
-            folder = self.job.staging / "clips" / clip.clip_id
-            folder.mkdir(parents=True)
-            self._open = _OpenClip(clip, folder)
+            self._open = _OpenClip(clip, self._sink.open(clip.clip_id))
         self._open.add(labelled, self.config)
 
     def _end_open(self) -> None:
@@ -120,17 +123,17 @@ class VideoWriter:
                 "city_label": place.city_label, "state_label": place.state_label,
                 "country_label": place.country_label, "continent_label": place.continent_label,
                 "n_sampled": len(opened.frames), "scene_soft": soft, "scene_majority": majority, "n_faces": n_faces,
-                "blur": config.blur, "frames_uri": f"clips/{clip.video_id}/{clip.clip_id}",
+                "blur": config.blur, "frames_uri": self._sink.uri(clip.clip_id),
                 "fingerprint": self.fingerprint,
             }
         )  # fmt: skip
         self._parts.add(opened.frames, opened.faces)
-        sync_folder(opened.folder)
+        opened.files.end()
         self.counts += Counts(1, len(opened.frames), n_faces)
 
     def _drop_open(self) -> None:
         if self._open is not None:
-            shutil.rmtree(self._open.folder)
+            self._open.files.drop()
             self._open = None
 
 
@@ -178,7 +181,7 @@ def video_row(job: VideoJob, status: str, reason: str | None, n_clips: int) -> d
 @dataclass
 class _OpenClip:
     clip: Clip
-    folder: Path
+    files: ClipFrames
     frames: list[dict[str, Any]] = field(default_factory=list)
     faces: list[dict[str, Any]] = field(default_factory=list)
     scenes: list[int] = field(default_factory=list)
@@ -186,15 +189,15 @@ class _OpenClip:
 
     def add(self, labelled: LabelledFrame, config: WriterConfig) -> None:
         frame, scene = labelled.frame, labelled.scene
-        name = frame_name(frame.position)
-        sha256 = save_jpeg(self.folder / name, frame.rgb, config.jpeg_quality)
+        jpeg = encode_jpeg(frame.rgb, config.jpeg_quality)
+        path = self.files.add(frame_name(frame.position), jpeg)
         self.size = (frame.rgb.shape[1], frame.rgb.shape[0])
         clip_id = self.clip.clip_id
         self.frames.append(
             {
                 "clip_id": clip_id, "position": frame.position, "frame_index": frame.frame_index,
-                "timestamp_s": frame.timestamp_s, "path": f"clips/{self.clip.video_id}/{clip_id}/{name}",
-                "sha256": sha256, "phash": config.phash(frame.rgb),
+                "timestamp_s": frame.timestamp_s, "path": path,
+                "sha256": hashlib.sha256(jpeg).hexdigest(), "phash": config.phash(frame.rgb),
                 "scene_top1": scene.top1 if scene else None, "scene_top1_prob": scene.prob if scene else None,
                 "n_faces": sum(face.blurred for face in frame.faces),
             }

@@ -19,7 +19,8 @@ from ..core.errors import InputError
 from ..core.spans import plan_clips, sample_offsets
 from ..core.threads import worker_threads
 from ..core.timing import Timing
-from ..media.decode import VideoIndex, decode, index_video, open_video
+from ..media.decode import VideoIndex, decode, index_video
+from ..media.opening import open_video
 from ..run.parts import encode_jpeg
 from ..vision.agreement import Difference, Found, difference
 from ..vision.retinaface.detector import DetectorConfig, FaceDetector

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..core.errors import InputError
+from ..run.store import Store
 from ..stats.leakage import PARTS, leakage
 from ..stats.provenance import video_index
 from . import assign
@@ -34,6 +35,11 @@ def split(out: Path, config: SplitConfig) -> SplitResult:
             name and `config.replace` is not set. Nothing was written.
         MachineError, DiskFullError: a file could not be written.
     """
+    with Store(out).uploading():
+        return _split(out, config)
+
+
+def _split(out: Path, config: SplitConfig) -> SplitResult:
     clips = read_clips(out)
     units = units_of(clips, config.by)
     paths = [split_path(out, name) for name in config.names]

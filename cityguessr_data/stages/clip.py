@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import InputError, MediaError
@@ -15,7 +16,7 @@ from ..core.spans import Span, plan_clips, sample_offsets
 from ..core.threads import worker_threads
 from ..core.types import Clip, LocalVideo, SampledFrame, SourceRow
 from ..media.decode import DecodeBreak, VideoIndex, decode, index_video
-from ..run.stage import DropVideo, VideoJob
+from ..run.stage import ALIVE, DropVideo, VideoJob
 from ..run.take_out_unit import ALL_CLIPS
 
 
@@ -115,7 +116,7 @@ class ClipStage:
             DropVideo: too short for one clip, outside the limits on duration and height, or every clip was removed.
         """
         for source in items:
-            index = index_video(source.path)
+            index = index_video(source.path, partial(job.tick, *ALIVE))
             job.media = index.info
             self._check_limits(index)
             clips, job.tail_frames = plan_video(job.task.video_id, job.task.rows, index, self.config)
@@ -138,7 +139,7 @@ class ClipStage:
             if self.clips_folder is not None:
                 from ..media.clip_files import write_clip_files
 
-                write_clip_files(source.path, whole, self.clips_folder)
+                write_clip_files(source.path, whole, self.clips_folder, partial(job.tick, *ALIVE))
 
     def _frames(
         self, job: VideoJob, path: Path, clips: list[Clip], index: VideoIndex
@@ -171,7 +172,7 @@ class ClipStage:
         }
         seen = 0
         threads = min(_MOST_THREADS, max(1, worker_threads() // 2))
-        for frame in decode(path, places, clips[-1].end_frame, index, threads):
+        for frame in decode(path, places, clips[-1].end_frame, index, threads, partial(job.tick, *ALIVE)):
             job.tick("decode", frame.index + 1 - seen)
             seen = frame.index + 1
             clip, position = places[frame.index]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import InputError
+from ..core.partitions import is_manifest
 from ..core.schemas import TABLES
 from ..core.tables import read_table
 from ..core.types import LEVELS
@@ -41,7 +42,7 @@ class Data:
     """The columns of contract 4 that the table has, at least clip_id and city; None for a counts table."""
     videos: pa.Table | None = None
     frames: Path | None = None
-    """Read in a stream, for it can be of any size."""
+    """Read in a stream, for it can be of any size; a file or a folder of partitions (core/partitions.py)."""
     faces: Path | None = None
     splits: tuple[Path, ...] = ()
     conf: float = PAPER_CONF
@@ -95,8 +96,8 @@ def _read_directory(out: Path, gazetteer: Gazetteer, splits: Sequence[Path]) -> 
     data = replace(
         _read_clips(name, "dataset", manifests / "clips.parquet", gazetteer),
         videos=videos,
-        frames=_if_file(manifests / "frames.parquet"),
-        faces=_if_file(manifests / "faces.parquet"),
+        frames=_if_there(manifests / "frames.parquet"),
+        faces=_if_there(manifests / "faces.parquet"),
         splits=(*sorted((out / "splits").glob("*.parquet")), *splits),
         conf=_conf(dataset),
     )
@@ -254,5 +255,5 @@ def _is_parquet(path: Path) -> bool:
         return f.read(4) == b"PAR1"
 
 
-def _if_file(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _if_there(manifest: Path) -> Path | None:
+    return manifest if is_manifest(manifest) else None

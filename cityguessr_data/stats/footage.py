@@ -39,7 +39,7 @@ def footage(data: Data) -> Footage | None:
     if clips is None:
         return None
     saved, fps = _whole(clips, "n_sampled"), _column(clips, "fps")
-    uris = _whole(clips, "frames_uri")
+    places = _places(clips)
     return Footage(
         clip_s=_spread(clip_seconds(clips)),
         clip_frames=_spread(_column(clips, "n_frames")),
@@ -50,7 +50,7 @@ def footage(data: Data) -> Footage | None:
         n_from_15_frames=None if saved is None else int(pc.sum(pc.greater_equal(saved, _MODEL_FRAMES)).as_py()),
         one_length=None if saved is None else pc.count_distinct(saved).as_py() == 1,
         from_video=None if fps is None else fps.null_count == 0,
-        own_folders=None if uris is None else pc.count_distinct(uris).as_py() == clips.num_rows,
+        own_folders=None if places is None else pc.count_distinct(places).as_py() == clips.num_rows,
     )
 
 
@@ -60,6 +60,12 @@ def clip_seconds(clips: pa.Table) -> pa.ChunkedArray | None:
     if frames is None or fps is None:
         return None
     return pc.divide(pc.cast(frames, pa.float64()), _sane(fps))
+
+
+def _places(clips: pa.Table) -> pa.ChunkedArray | None:
+    """Where the frames of each clip are. In a tar the clips of a video lie apart: their names begin with the clip's."""
+    uris = _whole(clips, "frames_uri")
+    return None if uris is None else pc.if_else(pc.ends_with(uris, ".tar"), clips["clip_id"], uris)
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:

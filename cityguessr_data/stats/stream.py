@@ -1,4 +1,7 @@
-"""Reads a few columns of a Parquet table of any length, batch by batch, in bounded memory."""
+"""Reads a few columns of a Parquet table of any length, batch by batch, in bounded memory.
+
+The table is one file, or a folder of partitions that are read one after the other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import InputError
+from ..core.partitions import manifest_files, rows_of_file
 from ..core.schemas import TABLES
 
 _ROWS = 1 << 18
@@ -28,32 +32,30 @@ def batches(
     import pyarrow.parquet as pq
 
     try:
-        # Buffering ahead would hold the whole of the columns of a large file
-        schema = pq.read_schema(path)
-        for name in columns:
-            _check(schema, table, name, path)
-        with pq.ParquetFile(path, read_dictionary=list(dictionaries), pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
-                for name in columns:
-                    _check_values(batch[name], TABLES[table].field(name), path)
-                yield batch
+        for one in manifest_files(path) or (path,):
+            schema = pq.read_schema(one)
+            for name in columns:
+                _check(schema, table, name, one)
+            # Buffering ahead would hold the whole of the columns of a large file
+            with pq.ParquetFile(one, read_dictionary=list(dictionaries), pre_buffer=False) as file:
+                for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
+                    for name in columns:
+                        _check_values(batch[name], TABLES[table].field(name), one)
+                    yield batch
     except (OSError, pa.ArrowException) as exc:
         raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again") from exc
 
 
 def count_rows(path: Path) -> int:
-    """Rows of a Parquet table, from its footer alone.
+    """Rows of a Parquet table, from its footers alone.
 
     Raises:
         InputError: it cannot be read.
     """
-    import pyarrow.parquet as pq
-
     try:
-        n_rows: int = pq.read_metadata(path).num_rows
+        return sum(rows_of_file(file) for file in manifest_files(path) or (path,))
     except (OSError, pa.ArrowException) as exc:
         raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again") from exc
-    return n_rows
 
 
 def first_line(exc: BaseException) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.atomic import write_bytes
+from ..core.tables import harmless
 from ..core.types import Place
 from ..media.search import FoundVideo
 from .known import Mark
@@ -44,8 +45,3 @@ def write_candidates(path: Path, candidates: Iterable[Candidate]) -> None:
         where = (place.city, place.state, place.country, place.continent)
         writer.writerow([video.url, *where, *told, duration, video.upload_date, one.known])
     write_bytes(path, text.getvalue().encode("utf-8", "replace"))
-
-
-def harmless(text: str) -> str:
-    """A cell from outside that no spreadsheet takes for a formula: one that begins like it gets a `'` in front."""
-    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@") or text[:1] in ("\t", "\r") else text

@@ -187,7 +187,7 @@ def _written_whole(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
             target.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             message = f"{target.parent} cannot be written ({exc.strerror})"
             raise WeightsError(message, "Set CGTOOL_CACHE to a folder of yours") from exc

@@ -13,7 +13,7 @@ import pytest
 from cgtool.summary import plural, show_status
 from cityguessr_data.core.atomic import write_table
 from cityguessr_data.core.errors import ErrorClass, InputError
-from cityguessr_data.core.schemas import FINGERPRINT_KEY
+from cityguessr_data.core.schemas import CLIPS, FINGERPRINT_KEY
 from cityguessr_data.run.ledger import record_attempt
 from cityguessr_data.run.stage import Step
 from cityguessr_data.run.store import Store
@@ -25,7 +25,8 @@ from tests.support_video import numbered_video
 def commit(out: Path, video_id: str, fingerprint: str, status: str = "done", reason: str | None = None) -> None:
     """The parts of a committed video that the status reads: one clip of 5 frames with 2 faces."""
     store = Store(out)
-    clips = pa.table({"n_sampled": [5], "n_faces": [2]})
+    few = pa.schema([CLIPS.field(name) for name in ("n_sampled", "n_faces", "blur")])
+    clips = pa.Table.from_pylist([{"n_sampled": 5, "n_faces": 2, "blur": "paper"}], few)
     write_table(store.part("videos", video_id), pa.table({"status": [status], "reason": [reason]}))
     write_table(store.part("clips", video_id), clips.replace_schema_metadata({FINGERPRINT_KEY: fingerprint.encode()}))
 

@@ -192,7 +192,7 @@ BAD = {
         ("cut", "/7.jpg", "is cut off: it has no end"),
         ("empty", "/7.jpg", "is empty"),
         ("text", "/7.jpg", "is no JPEG"),
-        ("garbage", "/7.jpg", "does not decode"),
+        ("garbage", "/7.jpg", "is no picture"),
         ("gap", "", "frames are missing: 7"),
         ("twice", "/7.jpg", "frame 7 is there twice, also as 07.jpg"),
         ("none", "", "the clip folder has no frame"),

@@ -69,7 +69,9 @@ def test_boxes_and_places_of_a_removed_clip_go_too(tmp_path: Path) -> None:
     for kept in (out / ".cgtool" / "originals" / "a.parquet", out / ".cgtool" / "review" / "faces" / "a.parquet"):
         assert set(pq.read_table(kept)["clip_id"].to_pylist()) == {"a_00007", "a_00009"}
     remove(out, "video", "a")
-    assert [path.name for path in (out / ".cgtool").rglob("*.parquet")] == ["b.parquet"] * 2
+    kept_of = [path.name for path in (out / ".cgtool").glob("*/**/*.parquet")]
+    assert kept_of == ["b.parquet"] * 2
+    assert set(pq.read_table(out / ".cgtool" / "assembled.parquet")["unit"].to_pylist()) - {"a"} == {"b"}
     assert {row["clip_id"] for name in ("clips", "frames", "faces") for row in table(out, name)} == {
         "b_00007",
         "b_00008",

@@ -23,23 +23,28 @@ from cityguessr_data.removal.remove import remove
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.take_out import is_unsettled
 from cityguessr_data.status import read_status
-from tests.support_removal import Killed, killed_at, write_by_hand
+from tests.support_removal import Killed, killed_at, rows, write_by_hand
+from tests.support_tar import frame_bytes, members, to_tar
 
 EVERY = 1 if "CGTOOL_KILLS" in os.environ else 4
 
 
 def state(root: Path) -> dict[str, Any]:
-    """Every file below OUT and CACHE with what it says, but for times, dates of removal, and the lock."""
+    """Every file below OUT and CACHE with what it says, but for times, dates of removal, and the lock.
+
+    Two notes hold nothing but sizes and time stamps of files: which parts the manifests and the preview were made from.
+    """
+    notes = ("lock", "plan.json", "assembled.parquet", "preview.json")
     found: dict[str, Any] = {}
     for path in sorted((root / "out").rglob("*")) + sorted((root / "cache").rglob("*")):
         name = str(path.relative_to(root))
-        if path.is_dir():
+        if path.is_dir() or path.name in notes or path.name.startswith("probe."):
             continue
         if path.suffix == ".parquet":
             table = pq.read_table(path)
             rows = [{k: v for k, v in row.items() if k != "removed_at"} for row in table.to_pylist()]
             found[name] = (rows, table.schema.metadata)
-        elif path.name not in ("lock", "plan.json") and not path.name.startswith("probe."):
+        else:
             found[name] = path.read_bytes()
     return found
 
@@ -92,6 +97,42 @@ def test_every_kill_is_made_good(
         found = state(root)
         assert set(found) == set(wanted), f"killed before change {step}: {changes[step]}"
         assert found == wanted, f"killed before change {step}: {changes[step]}"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_every_kill_is_made_good_in_tars(tmp_path: Path, linked: bool) -> None:
+    template, what = tmp_path / "template", ("clip", "a_00008")
+    to_tar(write_by_hand(template))
+
+    def begun(to: Path) -> Path:
+        tar, real = fresh(template, to) / "out" / "clips" / "a.tar", to / "out" / "real.tar"
+        if linked:
+            tar.rename(real)
+            tar.symlink_to(real)
+        return to
+
+    root = begun(tmp_path / "undisturbed")
+    with killed_at(10**6) as changes:
+        again(root, what)
+    wanted = frames_in_tars(root)
+    assert len(wanted) == 24 and len(changes) > 20 and not (root / "out" / "real.tar").exists()
+    for step in range(int(linked), len(changes), EVERY):
+        root = begun(tmp_path / "killed")
+        with pytest.raises(Killed), killed_at(step):
+            again(root, what)
+        again(root, what)
+        assert frames_in_tars(root) == wanted, f"killed before change {step}: {changes[step]}"
+        assert not (root / "out" / "real.tar").exists() and not (root / "out" / "clips" / "a.tar").is_symlink()
+
+
+def frames_in_tars(root: Path) -> dict[str, bytes]:
+    """Path of every row of the frames table -> its bytes; and no tar has more."""
+    out = root / "out"
+    found = {row["path"]: frame_bytes(out, row["path"]) for row in rows(out, "frames")}
+    assert sorted(found) == sorted(
+        f"clips/{path.name}#{name}" for path in (out / "clips").iterdir() for name in members(path)
+    )
+    return found
 
 
 def test_after_every_kill_the_exports_that_hold_it_are_told(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +22,7 @@ from cityguessr_data.status import read_status
 from tests.support_build import cgtool
 from tests.support_imported import state_of
 from tests.support_removal import Killed, killed_at, rows, write_by_hand
+from tests.support_tar import frame_bytes, members, to_tar
 
 
 @pytest.fixture
@@ -151,6 +155,73 @@ def test_a_link_that_leads_nowhere_is_refused(out: Path, tmp_path: Path) -> None
     assert state_of(out) == before and not is_unsettled(Store(out))
     (tmp_path / "unmounted").rename(tmp_path / "disk")
     assert len(remove(out, "video", "a").outside) == 18
+
+
+def sound(out: Path) -> bool:
+    """Whether every frame of the tables has its bytes."""
+    return all(
+        hashlib.sha256(frame_bytes(out, row["path"])).hexdigest() == row["sha256"] for row in rows(out, "frames")
+    )
+
+
+def test_what_goes_of_a_tar_behind_a_link_inside_is_gone_and_the_others_stay(out: Path) -> None:
+    tar, real = to_tar(out) / "clips" / "a.tar", out / "elsewhere" / "x.tar"
+    behind_link(tar, real)
+    gone = {name: jpeg for name, jpeg in members(real).items() if name.startswith("a_00008.")}
+    assert remove(out, "clip", "a_00008").outside == ()
+    assert not tar.is_symlink() and not real.exists() and sound(out)
+    assert not set(gone) & set(members(tar)) and len(members(tar)) == 12
+    everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert not any(jpeg in everything for jpeg in gone.values())
+    behind_link(tar, real)
+    remove(out, "video", "a")
+    assert not tar.is_symlink() and not tar.exists() and not real.exists() and sound(out)
+
+
+@pytest.mark.parametrize("kind", ["clip", "video"])
+def test_a_tar_behind_a_link_outside_stays_and_is_told(out: Path, tmp_path: Path, kind: str) -> None:
+    tar, real = to_tar(out) / "clips" / "a.tar", tmp_path / "disk" / "a.tar"
+    behind_link(tar, real)
+    before = state_of(real.parent)
+    done = cgtool("remove", out, f"--{kind}", "a_00008" if kind == "clip" else "a")
+    assert done.returncode == 1 and "1 tar of these clips lie behind links" in done.stderr, done.stderr
+    assert str(real) in "".join(done.stderr.split())
+    assert not tar.is_symlink() and tar.exists() == (kind == "clip") and sound(out)
+    assert state_of(real.parent) == before
+
+
+def test_a_link_to_the_tar_of_another_video_takes_nothing_of_it(out: Path) -> None:
+    clips = to_tar(out) / "clips"
+    before = (clips / "b.tar").read_bytes()
+    (clips / "a.tar").unlink()
+    (clips / "a.tar").symlink_to(clips / "b.tar")
+    assert remove(out, "video", "a").outside == (clips / "b.tar",)
+    assert (clips / "b.tar").read_bytes() == before and not (clips / "a.tar").is_symlink() and sound(out)
+
+
+def test_a_tar_that_came_back_is_seen_and_goes_again(out: Path) -> None:
+    tar = to_tar(out) / "clips" / "a.tar"
+    content = tar.read_bytes()
+    remove(out, "video", "a")
+    assert not tar.exists() and not is_unsettled(Store(out))
+    tar.write_bytes(content)
+    assert is_unsettled(Store(out))
+    remove(out, "video", "a")
+    assert not tar.exists() and not is_unsettled(Store(out))
+
+
+def test_a_tar_that_is_cut_is_no_reason_to_keep_what_must_go(out: Path) -> None:
+    tar = to_tar(out) / "clips" / "a.tar"
+    whole = members(tar)
+    with tarfile.open(tar) as opened:
+        end = opened.getmember("a_00009.002.jpg").offset_data + 5
+    os.truncate(tar, end)
+    remove(out, "clip", "a_00008")
+    left = [name for name in whole if name.startswith("a_00007.")] + ["a_00009.001.jpg"]
+    assert members(tar) == {name: whole[name] for name in left}
+    tar.write_bytes(b"no tar at all")
+    remove(out, "clip", "a_00009")
+    assert not tar.exists() and {row["clip_id"] for row in rows(out, "clips")} == {"a_00007", "b_00007", "b_00008"}
 
 
 def test_a_channel_of_ones_own_table_is_explained(out: Path) -> None:

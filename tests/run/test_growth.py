@@ -55,6 +55,11 @@ def stage(store: Store, work: WorkItem, n_clips: int = 1) -> Path:
     return folder
 
 
+def of_parts(opened: Counter[str]) -> dict[str, int]:
+    """Without the few files that are one for all videos."""
+    return {path: times for path, times in opened.items() if "parts/" in path}
+
+
 def attempt(store: Store, work: WorkItem, error_class: ErrorClass | None = None) -> None:
     status = "failed" if error_class else "done"
     steps = [
@@ -102,7 +107,7 @@ def test_of_what_is_done_the_commit_alone_is_opened(tmp_path: Path) -> None:
     assert [failure.video_id for failure in (*todo.retryable, *todo.gone)] == ["v006", "v007"]
     assert todo.missing == (item(8),)
     commits = {f"parts/clips/v{number:03d}.parquet": 1 for number in range(6)}
-    assert opened == Counter(commits | {f"parts/attempts/v{number:03d}.parquet": 1 for number in (6, 7)})
+    assert of_parts(opened) == commits | {f"parts/attempts/v{number:03d}.parquet": 1 for number in (6, 7)}
 
 
 def test_a_failure_of_what_was_asked_before_is_none_of_today(tmp_path: Path) -> None:
@@ -126,24 +131,24 @@ def test_a_plan_asks_for_each_fingerprint_once_and_opens_no_part(tmp_path: Path)
         plan = plan_tasks(store, [row(n) for n in range(9)], downloader, fingerprint_of, retry_failed=False)
     assert sorted(asked) == [f"v{number:03d}" for number in range(9)]
     assert [(one.task.video_id, one.fingerprint) for one in plan.items] == [(v, f"of {v}") for v in sorted(asked)]
-    assert not opened
+    assert not of_parts(opened)
 
 
 @pytest.mark.parametrize("n_videos", [2, 5])
 def test_manifests_and_status_open_each_part_at_most_twice(tmp_path: Path, n_videos: int) -> None:
     store = data_set(tmp_path, n_videos)
-    for step in (lambda: assemble(store), lambda: read_status(tmp_path)):
+    for step, per_video in ((read_status, 2), (lambda _: assemble(store), 3), (read_status, 0)):
         with parts_opened(tmp_path) as opened:
-            step()
-        assert len(opened) >= 3 * n_videos
+            step(tmp_path)
+        parts = of_parts(opened)
+        assert len(parts) == n_videos * per_video if per_video < 3 else len(parts) >= n_videos * per_video
         assert max(opened.values()) <= 2
-        assert all(path.startswith("parts/") for path in opened)
 
 
 def test_row_groups_are_filled_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 4 rows, groups of 10 or more: 12, 12, and the 4 that are left."""
     store = data_set(tmp_path, 7, n_clips=4)
-    monkeypatch.setattr("cityguessr_data.run.assemble._GROUP_ROWS", 10)
+    monkeypatch.setattr("cityguessr_data.run.manifests.GROUP_ROWS", 10)
     assert assemble(store)["clips"] == 28
     with pq.ParquetFile(tmp_path / "manifests" / "clips.parquet") as manifest:
         assert [manifest.metadata.row_group(i).num_rows for i in range(manifest.num_row_groups)] == [12, 12, 4]
@@ -159,3 +164,18 @@ def test_a_part_is_read_as_other_readers_read_it(tmp_path: Path) -> None:
     some = read_part(store.part("clips", "v000"), ["n_sampled", "city"])
     assert some.to_pydict() == {"n_sampled": [1, 1, 1], "city": ["x", "x", "x"]}
     assert isinstance(some, pa.Table)
+
+
+def test_a_part_holds_all_rows_in_groups_of_some_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7 clips of 4 frames, groups of 10 or more: 12, 12, and the 4 that are left."""
+    monkeypatch.setattr("cityguessr_data.run.parts._GROUP_ROWS", 10)
+    (tmp_path / "staging").mkdir()
+    parts = Parts(tmp_path / "staging", {})
+    for clip in range(7):
+        parts.add([{"clip_id": f"c{clip}", "position": i, "path": f"{clip}/{i}"} for i in range(4)], [])
+    parts.close([], None)
+    with pq.ParquetFile(parts.folder / "frames.parquet") as file:
+        assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [12, 12, 4]
+        rows = file.read().to_pylist()
+    assert [row["path"] for row in rows] == [f"{clip}/{i}" for clip in range(7) for i in range(4)]
+    assert pq.read_metadata(parts.folder / "faces.parquet").num_rows == 0

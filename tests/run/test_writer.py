@@ -19,9 +19,11 @@ from cityguessr_data.core.types import (
     VideoTask,
 )
 from cityguessr_data.run.compute import Compute, Staged
+from cityguessr_data.run.frame_sink import LAYOUTS, Layout
 from cityguessr_data.run.stage import VideoJob
 from cityguessr_data.run.writer import WriterConfig
 from cityguessr_data.stages.clip import ClipConfig, ClipStage
+from tests.support_tar import members
 from tests.support_video import numbered_video
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-pix_fmt", "yuv420p")
@@ -42,19 +44,24 @@ class Faceless:
             yield LabelledFrame(AnonymisedFrame(f.clip, f.position, f.frame_index, f.timestamp_s, f.rgb, ()), None)
 
 
-def compute(path: Path, config: ClipConfig, tmp_path: Path) -> tuple[Staged, list[dict[str, Any]], int]:
+def compute(
+    path: Path, config: ClipConfig, tmp_path: Path, layout: Layout = "folder"
+) -> tuple[Staged, list[dict[str, Any]], int]:
     row = SourceRow(2, "x", Place("Tokyo", "Tokyo", "Japan", "Asia"))
-    stages = Compute(
-        (ClipStage(config), Faceless()), WriterConfig(config.samples, "paper", lambda _t: ([], 0), lambda _rgb: 0)
-    )
+    writer = WriterConfig(config.samples, "paper", lambda _t: ([], 0), lambda _rgb: 0, layout=layout)
+    stages = Compute((ClipStage(config), Faceless()), writer)
     staged = stages.run(
         VideoTask("v", "x", (row,)), LocalVideo(path, "x", ""), tmp_path / "s", "f", lambda _s, _n: None
     )
     assert isinstance(staged, Staged), staged
     clips = pq.read_table(tmp_path / "s" / "parts" / "clips.parquet").to_pylist()
     frames = pq.read_table(tmp_path / "s" / "parts" / "frames.parquet").to_pylist()
-    on_disk = sorted(str(p.relative_to(tmp_path / "s")) for p in (tmp_path / "s" / "clips").rglob("*.jpg"))
-    assert on_disk == sorted(f["path"].replace("clips/v/", "clips/") for f in frames)
+    if layout == "tar":
+        assert not (tmp_path / "s" / "clips").exists()
+        assert [f"clips/v.tar#{name}" for name in members(tmp_path / "s" / "clips.tar")] == [f["path"] for f in frames]
+    else:
+        on_disk = sorted(str(p.relative_to(tmp_path / "s")) for p in (tmp_path / "s" / "clips").rglob("*.jpg"))
+        assert on_disk == sorted(f["path"].replace("clips/v/", "clips/") for f in frames)
     assert len(frames) == len(clips) * config.samples == staged.counts.frames
     return staged, clips, len(frames)
 
@@ -71,9 +78,12 @@ def broken_at_165(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_break_after_the_last_sample_shortens_a_clip_that_is_long_enough(broken_at_165: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_break_after_the_last_sample_shortens_a_clip_that_is_long_enough(
+    broken_at_165: Path, tmp_path: Path, layout: Layout
+) -> None:
     # 225 // 50 = 4 clips of 56; the third is 112-168, its tenth sample frame 162, and 53 of its frames decode
-    staged, clips, _ = compute(broken_at_165, ClipConfig(50, 112, 10), tmp_path)
+    staged, clips, _ = compute(broken_at_165, ClipConfig(50, 112, 10), tmp_path, layout)
     assert [(c["start_frame"], c["end_frame"], c["n_frames"]) for c in clips] == [
         (0, 56, 56),
         (56, 112, 56),
@@ -83,8 +93,11 @@ def test_a_break_after_the_last_sample_shortens_a_clip_that_is_long_enough(broke
     assert next((s.stage, s.status, s.error_class) for s in staged.steps) == ("clip", "failed", "bad-media")
 
 
-def test_a_break_after_the_last_sample_loses_a_clip_that_is_too_short(broken_at_165: Path, tmp_path: Path) -> None:
-    staged, clips, _ = compute(broken_at_165, ClipConfig(54, 112, 10), tmp_path)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_break_after_the_last_sample_loses_a_clip_that_is_too_short(
+    broken_at_165: Path, tmp_path: Path, layout: Layout
+) -> None:
+    staged, clips, _ = compute(broken_at_165, ClipConfig(54, 112, 10), tmp_path, layout)
     assert [(c["start_frame"], c["end_frame"]) for c in clips] == [(0, 56), (56, 112)]
     assert staged.lost_clips == 2
 

@@ -88,6 +88,13 @@ def test_footage(stats: Stats, sql: Any) -> None:
     assert footage.video_s is not None and footage.video_s.n == 30
 
 
+@pytest.mark.parametrize(("place", "own"), [("clips/{video_id}.tar", True), ("clips/{video_id}", False)])
+def test_clips_in_one_tar_have_places_of_their_own(rows: Rows, tmp_path: Path, place: str, own: bool) -> None:
+    clips = [row | {"frames_uri": place.format(**row)} for row in rows["clips"]]
+    footage = measure(write_out(tmp_path / "set", rows | {"clips": clips}), few_below=8).footage
+    assert footage is not None and footage.own_folders is own
+
+
 def test_faces(stats: Stats, sql: Any) -> None:
     faces = stats.faces
     assert faces is not None and faces.scores is not None and faces.heights_px is not None

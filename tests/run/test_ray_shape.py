@@ -1,0 +1,33 @@
+"""How many workers a cluster gets and what each reserves; expected values worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from cityguessr_data.run.ray_shape import Shape, shape_of
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "device", "shape"),
+    [
+        # a core each, as far as there are 2 GiB for each: 8, and 3 of 8
+        ([{"CPU": 8, "memory": 64 * GIB}, {"CPU": 8, "memory": 7 * GIB}], None, "auto", Shape(11, 1, 0.0)),
+        ([{"CPU": 1, "memory": 1 * GIB}], None, "auto", Shape(1, 1, 0.0)),
+        # a head that computes nothing
+        ([{"memory": 64 * GIB}, {"CPU": 2, "memory": 64 * GIB}], None, "auto", Shape(2, 1, 0.0)),
+        # nobody there yet: one waits, for an autoscaler to see
+        ([{"memory": 64 * GIB}], None, "auto", Shape(1, 1, 0.0)),
+        ([], 5, "auto", Shape(5, 1, 0.0)),
+        # fewer workers than cores: each has its share, but never more than a node has
+        ([{"CPU": 8}, {"CPU": 8}], 4, "auto", Shape(4, 4, 0.0)),
+        ([{"CPU": 4}, {"CPU": 4}], 1, "auto", Shape(1, 4, 0.0)),
+        # four on each GPU, on the nodes that have one, with their cores shared out
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], None, "auto", Shape(8, 2, 0.25)),
+        ([{"CPU": 2, "GPU": 1}], None, "cuda", Shape(2, 1, 0.25)),
+        ([{"CPU": 16, "GPU": 2, "memory": 64 * GIB}], None, "cpu", Shape(16, 1, 0.0)),
+    ],
+)
+def test_shape(nodes: list[dict[str, float]], workers: int | None, device: str, shape: Shape) -> None:
+    assert shape_of(nodes, workers, device) == shape
