@@ -113,7 +113,8 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
                 _abandon_stdout()  # the same is told on stderr
 
         try:
-            code = function(**settled(function.__module__, given))  # type: ignore[call-arg]
+            with _system_told():
+                code = function(**settled(function.__module__, given))  # type: ignore[call-arg]
             with printing():
                 pass  # what is left in the buffer
         except CgtoolError as exc:
@@ -140,6 +141,20 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(code or 0)
 
     return run
+
+
+@contextmanager
+def _system_told() -> Iterator[None]:
+    """A file that the system refuses ends a command in one line, not as a fault of cgtool."""
+    from cityguessr_data.core.errors import system_refusal
+
+    try:
+        yield
+    except OSError as exc:
+        refusal = system_refusal(exc)
+        if refusal is None:
+            raise
+        raise refusal from exc
 
 
 def _debug_line(function: Callable[..., Any]) -> str:

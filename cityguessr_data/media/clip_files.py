@@ -6,11 +6,15 @@ A cut with `-c copy` falls on key frames (300+300+300 frames come out as 500+250
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import os
+import secrets
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,10 +26,9 @@ from ..core.types import Clip
 from .limits import MAX_ALLOCATION_BYTES, MAX_PADDED_PIXELS
 from .opening import FORMATS
 
-_START_S, _FRAME_S = 600.0, 1.0
-"""What ffmpeg may take, and what more for every frame up to the end of the last clip. It decodes what PyAV has decoded
-before it; a slow core needs a fifth of a second for a frame of 4K."""
 _LOOK_S = 0.2
+_PR_SET_PDEATHSIG = 1
+"""Its number for prctl, in linux/prctl.h."""
 
 
 def write_clip_files(
@@ -37,18 +40,19 @@ def write_clip_files(
 
     Args:
         clips: of one video, in order, not overlapping.
-        alive: called while ffmpeg works.
+        alive: called whenever ffmpeg has read or written some more; whoever hears nothing for long may kill this
+            process, and on Linux ffmpeg with it.
     Returns:
         The files, in the order of `clips`.
     Raises:
-        MediaError: ffmpeg could not cut the source, or hangs over it.
+        MediaError: ffmpeg could not cut the source.
         DiskFullError: no space left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{clip.clip_id}.mp4" for clip in clips]
     for run in _adjoining(clips):
-        work = folder / f".{run[0].clip_id}.cutting"
-        shutil.rmtree(work, ignore_errors=True)
+        # Of its own: an ffmpeg of a worker that was given up may still write into another
+        work = folder / f".{run[0].clip_id}.{secrets.token_hex(6)}.cutting"
         try:
             with disk_full_stops(str(folder)):
                 work.mkdir()
@@ -98,8 +102,7 @@ def _cut(source: Path, run: Sequence[Clip], folder: Path, alive: Callable[[], No
         target = str(folder / "000000.mp4")
     limits = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
     command = stream.output(target, **options).global_args("-nostdin", "-v", "error", *limits)
-    limit_s = _START_S + _FRAME_S * last.end_frame
-    failed, words = _run(command.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True), limit_s, alive)
+    failed, words = _run(command.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True), folder, alive)
     if failed:
         lines = words.strip().splitlines()
         text = lines[-1] if lines else "no message"
@@ -108,18 +111,48 @@ def _cut(source: Path, run: Sequence[Clip], folder: Path, alive: Callable[[], No
         raise MediaError(f"ffmpeg could not cut {source.name} into clips ({text})")
 
 
-def _run(command: Sequence[str], limit_s: float, alive: Callable[[], None]) -> tuple[bool, str]:
-    """Whether ffmpeg failed, and what it said."""
-    deadline_s = time.monotonic() + limit_s
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+def _run(command: Sequence[str], folder: Path, alive: Callable[[], None]) -> tuple[bool, str]:
+    """Whether ffmpeg failed, and what it said. `alive` hears of progress in the file that it reads and in `folder`."""
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=said, preexec_fn=_ends_with_its_starter()) as process,
+    ):
+        before = (0, 0)
         try:
             while process.poll() is None:
-                alive()
-                if time.monotonic() > deadline_s:
-                    return True, f"it was not done after {limit_s:.0f} s"
+                now = (_bytes_read(process.pid), sum(path.stat().st_size for path in folder.iterdir()))
+                if now != before:
+                    before = now
+                    alive()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_S)
         finally:
             process.kill()
         said.seek(0)
         return process.returncode != 0, said.read().decode(errors="replace")
+
+
+def _bytes_read(pid: int) -> int:
+    """What a process has read so far; 0 where it is not told. Before the first clip ffmpeg writes nothing."""
+    try:
+        return int(Path(f"/proc/{pid}/io").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _ends_with_its_starter() -> Callable[[], None] | None:
+    """For a child to call before it becomes another program: the system kills it when the thread that started it ends.
+
+    A killed worker can end nobody. None where the system has no such thing.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswith("linux") else None
+    if prctl is None:
+        return None
+    starter = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != starter:  # it died in between
+            os._exit(1)
+
+    return ask

@@ -29,7 +29,8 @@ STALL_S = 900.0
 """A worker from which nothing is heard for so long hangs. Every packet and every frame is heard of; the longest silence
 of one that works is a batch of 4K in the largest detector on a slow core: a minute or two."""
 MOST_BYTES = 8 << 30
-"""What a worker may hold: four times what the largest pictures that are decoded take (docs/reliability.md)."""
+"""What a worker may hold: four times what one held with H.264 of the largest size and the smallest detector
+(docs/reliability.md); others hold more."""
 _POLL_S = 0.1
 _LONGEST_TURN_S = 1.0
 """What is counted of the time between two looks: not the hours that the machine slept or this process was stopped."""
@@ -42,10 +43,10 @@ class NoNewWorkerError(StopError):
 
 
 class _Worker:
-    def __init__(self, factory: ComputeFactory, threads: int, left_behind: Path | None) -> None:
+    def __init__(self, factory: ComputeFactory, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, factory, threads, left_behind), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, factory, threads), daemon=True)
         self.process.start()
         theirs.close()
         self.ready = False
@@ -68,7 +69,6 @@ class Crew:
     Args:
         stall_s: a video whose worker says nothing for so long has failed, and the worker is killed.
         most_bytes: likewise, where the worker comes to hold more.
-        left_behind: a folder that the workers remove when this process is killed.
     """
 
     def __init__(
@@ -80,14 +80,12 @@ class Crew:
         *,
         stall_s: float = STALL_S,
         most_bytes: int = MOST_BYTES,
-        left_behind: Path | None = None,
     ) -> None:
         self._factory = factory
         self._size = size
         self._threads = threads
         self._listener = listener
         self._stall_s, self._most_bytes = stall_s, most_bytes
-        self._left_behind = left_behind
         self.has_been_ready = False
         """Whether a worker of this run could open the stages: from then on the run is under way."""
         self._looked_s = time.monotonic()
@@ -97,11 +95,6 @@ class Crew:
     def busy(self) -> bool:
         return any(worker.fetched for worker in self._workers)
 
-    def start(self) -> None:
-        """Start one worker before its first video."""
-        with _interrupts_wait():
-            self._workers.append(_Worker(self._factory, self._threads, self._left_behind))
-
     def assign(self, waiting: deque[Fetched], new_staging: Callable[[str], Path]) -> None:
         """Give waiting videos to free workers."""
         while waiting:
@@ -109,8 +102,9 @@ class Crew:
             if free is None:
                 if len(self._workers) >= self._size:
                     return
-                self.start()
-                free = self._workers[-1]
+                with _interrupts_wait():
+                    free = _Worker(self._factory, self._threads)
+                    self._workers.append(free)
             free.fetched = waiting.popleft()
             free.silent_s = 0.0
             item = free.fetched.item

@@ -172,6 +172,8 @@ class _TarClip(ClipFrames):
     def end(self) -> None:
         for path in sorted(self.folder.iterdir(), key=lambda path: (len(path.name), path.name)):
             append_member(self._tar, f"{self._key}.{path.name}", path.read_bytes())
+        if self._tar.exists():  # clip by clip: all of it at the end could take longer than a worker may be silent
+            sync_file(self._tar)
         shutil.rmtree(self.folder)
 
 

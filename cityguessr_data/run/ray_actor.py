@@ -32,7 +32,7 @@ from .compute import Failed, Staged
 from .crew import STALL_S, Crew
 from .executor import ComputeFactory, Fetched, FromFiles, Postponed
 from .ray_files import FileMark, Piece, pieces
-from .ray_node import code_digest, make_own, node_and_folder, package_versions, sweep
+from .ray_node import code_digest, make_own, node_and_folder, package_versions, remove_when_killed, sweep
 
 _TELL_S = 0.5
 """How long `tell` waits for something to tell; the caller asks again at once."""
@@ -86,6 +86,7 @@ class RayWorker:
         self._lock.acquire()
         sweep(self._base)
         self._home.mkdir(mode=0o700)
+        self._outlived = remove_when_killed(self._home)
         self._crew: Crew | None = None
         self._news: deque[str] = deque()
         self._ticks: Counter[str] = Counter()
@@ -162,14 +163,10 @@ class RayWorker:
         partial.replace(path)
 
     def open(self, factory: ComputeFactory, threads: int) -> None:
-        """Be ready for videos. The worker process starts now, and again after a video that it died on.
-
-        Now, not with the first video: it removes this worker's folder when this actor is killed.
-        """
+        """Be ready for videos. The worker process starts with the first, and again after one that it died on."""
         if isinstance(factory, FromFiles):
             factory = dataclasses.replace(factory, files=self._files)
-        self._crew = Crew(factory, 1, threads, self, stall_s=self._stall_s, left_behind=self._home)
-        self._crew.start()
+        self._crew = Crew(factory, 1, threads, self, stall_s=self._stall_s)
 
     # One video -------------------------------------------------------------------------------------------------------
 
@@ -240,6 +237,7 @@ class RayWorker:
         if self._crew is not None:
             self._crew.close()
         shutil.rmtree(self._home, ignore_errors=True)
+        self._outlived()
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
         sweep(self._base)

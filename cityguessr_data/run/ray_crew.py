@@ -7,12 +7,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import CgtoolError, ErrorClass, MachineError, StopError
 from .compute import Failed, Staged
+from .crew import NoNewWorkerError
 from .executor import Fetched
-from .ray_seat import Seat, told
+from .ray_loss import kill_actor, lost_cluster_stops, told
+from .ray_seat import Seat
 from .ray_shape import Shape
 from .stage import Step
 
@@ -37,16 +38,31 @@ class RayCrew:
         shape: what the cluster has room for now; asked again and again.
         most: workers at most: the videos that there are.
         said: told where nothing goes on.
+        at_once: ask for all workers as soon as there is a video, for an autoscaler to see; else for as many as there
+            are videos at hand.
     """
 
     def __init__(
-        self, seat: Callable[[Shape], Seat], shape: Callable[[], Shape], most: int, said: Callable[[str], None]
+        self,
+        seat: Callable[[Shape], Seat],
+        shape: Callable[[], Shape],
+        most: int,
+        said: Callable[[str], None],
+        *,
+        at_once: bool = False,
     ) -> None:
         self._new_seat = seat
         self._shape = shape
         self._most = most
         self._said = said
+        self._at_once = at_once
         self._seats: list[Seat] = []
+        self._left_out: list[Seat] = []
+        """Workers of nodes that are not fit. They hold their room there, so that no other is started in it."""
+        self._has_been_fit = False
+        """Whether a worker of this run has opened its stages: from then on the run is under way."""
+        self._waiting = 0
+        """Videos that wait for a worker."""
         self._again: deque[tuple[Fetched, str | None]] = deque()
         """Videos to do again, and the node that it should not be on."""
         self._losses: Counter[str] = Counter()
@@ -66,6 +82,11 @@ class RayCrew:
 
     def assign(self, waiting: deque[Fetched], new_staging: Callable[[str], Path]) -> None:
         """See Workers.assign; what is done again comes first."""
+        with lost_cluster_stops():
+            self._assign(waiting, new_staging)
+        self._waiting = len(waiting) + len(self._again)
+
+    def _assign(self, waiting: deque[Fetched], new_staging: Callable[[str], Path]) -> None:
         if waiting or self._again:
             self._start_workers(len(waiting) + len(self._again))  # not before the first is at hand
         for _ in range(len(self._again)):
@@ -83,57 +104,72 @@ class RayCrew:
         """See Workers.hear.
 
         Raises:
-            MachineError: a node cannot do this work. StopError: a disk is full, or the cluster has no worker left.
+            MachineError: a node cannot do this work, and no other has begun it.
+            StopError: a disk is full, or the cluster has no worker left, or has gone.
         """
+        with lost_cluster_stops():
+            self._hear()
+            outcomes: list[Staged | Failed] = list(self._ended)
+            self._ended.clear()
+            outcomes += [outcome for seat in self._seats if (outcome := self._outcome(seat)) is not None]
+            self._give_up_silent()
+        if not outcomes:  # what is done is committed first
+            self._see_to_room()
+        return outcomes
+
+    def _hear(self) -> None:
         import ray
         from ray.exceptions import RayError
 
         asked = {seat.ref: seat for seat in self._seats if seat.ref is not None}
         if not asked:
             time.sleep(_POLL_S)
-        else:
-            refs = list(asked)
-            ready, _ = ray.wait(refs, num_returns=1, timeout=_POLL_S)
-            if ready:
-                ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
-            for ref in ready:
-                seat = asked[ref]
-                try:
-                    value = ray.get(ref)
-                except RayError as exc:
-                    cause = getattr(exc, "cause", None)
-                    if isinstance(cause, CgtoolError):
-                        raise cause from exc
-                    self._lose(seat, told(exc))
-                    continue
-                starting = not seat.ready
+            return
+        refs = list(asked)
+        ready, _ = ray.wait(refs, num_returns=1, timeout=_POLL_S)
+        if ready:
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        for ref in ready:
+            seat = asked[ref]
+            try:
+                value = ray.get(ref)
+            except RayError as exc:
+                cause = getattr(exc, "cause", None)
+                if isinstance(cause, CgtoolError):
+                    raise cause from exc
+                self._lose(seat, told(exc))
+                continue
+            starting = not seat.ready
+            try:
                 seat.answer(value)
-                if starting and seat.ready:
-                    self._failed_starts = 0
-        outcomes: list[Staged | Failed] = list(self._ended)
-        self._ended.clear()
-        outcomes += [outcome for seat in self._seats if (outcome := self._outcome(seat)) is not None]
-        self._look_after()
-        return outcomes
+            except (MachineError, NoNewWorkerError) as exc:
+                self._has_been_fit = self._has_been_fit or seat.fit
+                self._leave_out(seat, exc)
+                continue
+            self._has_been_fit = self._has_been_fit or seat.fit
+            if starting and seat.ready:
+                self._failed_starts = 0
 
     def close(self) -> None:
         """See Workers.close; waits until the nodes have ended their processes, so that nobody writes any more."""
         import ray
         from ray.exceptions import RayError
 
-        ends = []
-        for seat in self._seats:
+        ends, seats = [], self._seats + self._left_out
+        for seat in seats:
             seat.lost()
             if seat.about is not None:
                 with contextlib.suppress(RayError):
                     ends.append(seat.actor.end.remote())
         try:
             if ends:
-                ray.wait(ends, num_returns=len(ends), timeout=_END_S)
+                with contextlib.suppress(StopError), lost_cluster_stops():  # it has gone: nobody is left to end
+                    ray.wait(ends, num_returns=len(ends), timeout=_END_S)
         finally:
-            for seat in self._seats:
-                _kill(seat.actor)
+            for seat in seats:
+                kill_actor(seat.actor)
             self._seats.clear()
+            self._left_out.clear()
 
     def _free(self, elsewhere: str | None) -> Seat | None:
         """A worker that waits, on another node than `elsewhere` where there is one, which is waited for."""
@@ -147,7 +183,7 @@ class RayCrew:
             return
         idle = sum(seat.fetched is None for seat in self._seats)  # also those that are starting
         for _ in range(min(self._shape_now.workers, self._most) - len(self._seats)):
-            if idle < videos:
+            if self._at_once or idle < videos:
                 self._seats.append(self._new_seat(self._shape_now))
                 idle += 1
 
@@ -170,11 +206,11 @@ class RayCrew:
         self._seats.remove(seat)
         self._shape_now = None
         fetched = seat.lost()
-        _kill(seat.actor)
+        kill_actor(seat.actor)
         if not seat.ready or seat.about is None:
             self._failed_starts += 1
             if self._failed_starts >= _LOSSES:
-                if not any(other.ready for other in self._seats):
+                if not self._has_been_fit and not any(other.ready for other in self._seats):
                     raise MachineError(
                         f"the workers of the cluster do not start ({why})",
                         "See that every node has this version of cgtool, or run `cgtool doctor` there",
@@ -194,13 +230,41 @@ class RayCrew:
         item = fetched.item
         self._ended.append(Failed(video_id, item.fingerprint, ErrorClass.INTERNAL, message, (fetched.step, step)))
 
-    def _look_after(self) -> None:
-        """Give up workers that are silent; stop where none has been at hand for long."""
-        now = time.monotonic()
+    def _leave_out(self, seat: Seat, why: MachineError | NoNewWorkerError) -> None:
+        """Use a worker no more whose node is not fit. Its video, if it has one, is done again elsewhere.
+
+        Raises:
+            MachineError: `why`, where no other has begun: all nodes may be like that.
+        """
+        if not self._has_been_fit:
+            raise why
+        self._seats.remove(seat)
+        if (fetched := seat.lost()) is not None:
+            self._again.append((fetched, seat.about.node_id if seat.about else None))
+        node = seat.about.node_id if seat.about else ""
+        if not any(other.about and other.about.node_id == node for other in self._left_out):
+            self._said(f"a node is left out: {why}")
+        self._left_out.append(seat)
+
+    def _give_up_silent(self) -> None:
+        import ray
+
         for seat in [s for s in self._seats if s.about is not None and s.ref is not None]:
-            if now - seat.asked_s > _SILENT_S:
-                self._lose(seat, f"it has not answered for {_SILENT_S:.0f} s")
-        if any(seat.about is not None for seat in self._seats) or not self._seats:
+            if time.monotonic() - seat.asked_s <= _SILENT_S:
+                continue
+            if ray.wait([seat.ref], timeout=0)[0]:
+                continue  # it has answered: this process was slow to ask, over another's files
+            self._lose(seat, f"it has not answered for {_SILENT_S:.0f} s")
+
+    def _see_to_room(self) -> None:
+        """Stop where videos wait and no worker will come, or none has been at hand for long."""
+        now = time.monotonic()
+        waits = bool(self._waiting or self._again)
+        if waits and not self._seats and self._failed_starts >= _LOSSES:
+            raise StopError(
+                f"no worker is left: {_LOSSES} did not start", "See to the nodes (`ray status`), and run it again"
+            )
+        if not waits or any(seat.about is not None for seat in self._seats):
             self._room_s, self._told = now, False
             return
         if now - self._room_s > ROOM_S:
@@ -211,12 +275,3 @@ class RayCrew:
         if now - self._room_s > _SAY_AFTER_S and not self._told:
             self._told = True
             self._said("no worker yet: waiting for the cluster to have room for one")
-
-
-def _kill(actor: Any) -> None:
-    """End an actor, where it or its node still lives."""
-    import ray
-    from ray.exceptions import RayError
-
-    with contextlib.suppress(RayError, ValueError):
-        ray.kill(actor, no_restart=True)

@@ -26,7 +26,8 @@ from .compute import Failed, Staged
 from .crew import STALL_S
 from .executor import ComputeFactory, Fetch, Listener, Postponed, WorkItem
 from .ray_crew import RayCrew
-from .ray_seat import Ground, Seat, Shipment, told
+from .ray_loss import told
+from .ray_seat import Ground, Seat, Shipment
 from .ray_shape import Shape, shape_of
 from .working_off import work_off
 

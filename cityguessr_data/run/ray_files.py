@@ -102,7 +102,8 @@ def write_pieces(folder: Path, received: Iterable[Piece]) -> None:
     A file is on the disk when its last piece is: the time that this takes is spread over the calls.
 
     Raises:
-        ValueError: a name that leads out of the folder or names no file in it, or a piece that does not follow on the one before.
+        ValueError: a name that leads out of the folder or to no file in it, or a piece that does not follow on the one
+            before.
         OSError: the folder cannot be written.
     """
     for piece in received:

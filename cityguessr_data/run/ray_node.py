@@ -7,9 +7,10 @@ import hashlib
 import os
 import platform
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from ..core.errors import MachineError
 
 _PACKAGES = ("av", "numpy", "opencv-python-headless", "torch", "onnxruntime", "openvino")
 """Those that decode, compute and write pictures: another version of one may give other frames."""
+
+_REMOVE = 'exec 3<&0; (cat <&3; rm -rf -- "$0"; sleep 2; rm -rf -- "$0") >/dev/null 2>&1 &'
+"""Twice: the worker process may live a little longer and write once more."""
 
 
 @cache
@@ -58,7 +62,8 @@ def check_same_code(node: str, code: str, packages: Mapping[str, str]) -> None:
             "Install the same version, under the same Python, on every node",
         )
     ours = package_versions()
-    others = [f"{name} {packages.get(name, 'none')}; here {ours[name]}" for name in ours if packages.get(name) != ours[name]]
+    differing = [name for name in ours if packages.get(name, "none") != ours[name]]
+    others = [f"{name} {packages.get(name, 'none')}; here {ours[name]}" for name in differing]
     if others:
         raise MachineError(
             f"{node} has other packages than this machine ({', '.join(others)})",
@@ -92,6 +97,24 @@ def make_own(folder: Path) -> None:
     if not folder.is_dir() or folder.is_symlink() or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
         raise MachineError(f"{folder} on {platform.node()} is not a folder of this user's own", "Remove it there")
     folder.chmod(0o700)
+
+
+def remove_when_killed(folder: Path) -> Callable[[], None]:
+    """Have a folder removed when this process dies, however it dies; returns what to call where that is not needed.
+
+    Ray kills an actor whose driver has died, and the processes that it started with it. So a shell of two lines does
+    it, which is nobody's child: it waits for the end of a pipe that only this process holds. Nothing where there is no
+    shell.
+    """
+    shell = shutil.which("sh")
+    if shell is None:
+        return lambda: None
+    theirs, ours = os.pipe()
+    try:
+        subprocess.run([shell, "-c", _REMOVE, folder], stdin=theirs, check=True, start_new_session=True)
+    finally:
+        os.close(theirs)
+    return partial(os.close, ours)
 
 
 def sweep(base: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import CgtoolError, MachineError, disk_full_stops
+from ..core.errors import MachineError, disk_full_stops
 from ..core.fingerprint import file_sha256
 from ..core.types import LocalVideo
 from .compute import Failed, Staged
@@ -112,7 +112,7 @@ class Seat:
         seen = {folder for folder in about.sees if (folder / about.token).exists()}  # also from here: the same disk
         for folder in about.sees:
             (folder / about.token).unlink(missing_ok=True)
-        check_same_code(about.node, about.code, about.packages)
+        check_same_code(about.node, about.code, getattr(about, "packages", {}))  # other code may not tell
         for folder, what_for in ground.needed.items():
             if folder not in seen:
                 raise MachineError(f"{about.node} does not see {folder}, {what_for}", "Share it with all nodes")
@@ -174,11 +174,3 @@ class Seat:
             self._call.close()
         fetched, self.fetched, self.ref, self._call = self.fetched, None, None, None
         return fetched
-
-
-def told(error: BaseException) -> str:
-    """The last line of what Ray says, which names the cause."""
-    if isinstance(error, CgtoolError):
-        return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no more is told'}"

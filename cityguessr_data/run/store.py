@@ -149,7 +149,7 @@ class Store:
     def discard(self, video_id: str = "") -> None:
         """Remove what unfinished attempts staged: of one video, or of all. Nobody may be working on them any more."""
         for folder in (self.work / "staging").glob(f"{video_id}.*" if video_id else "*"):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # a worker that was given up may write yet: the next run clears
 
     def commit(self, video_id: str, staging: Path) -> None:
         """Make a staged video the committed one, in place of an earlier one if there is one.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 import time
@@ -28,27 +27,17 @@ Job = tuple[VideoTask, LocalVideo, Path, str]
 """What comes down the pipe: task, source, staging folder, fingerprint."""
 
 _TELL_EVERY_S = 0.25
-_REMOVALS = 3
 
 
-def serve(
-    pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int, left_behind: Path | None = None
-) -> None:
-    """Entry point of the process.
-
-    Args:
-        threads: its share of the cores.
-        left_behind: a folder to remove when the parent has died, which can no longer do it.
-    """
+def serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
+    """Entry point of the process. `threads` is its share of the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends us
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):  # the parent has gone: nothing to tell
-        _serve(pipe, factory, threads, left_behind)
+        _serve(pipe, factory, threads)
 
 
-def _serve(
-    pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int, left_behind: Path | None
-) -> None:
-    threading.Thread(target=_die_with_parent, args=(left_behind,), daemon=True).start()
+def _serve(pipe: connection.Connection[Any, Any], factory: ComputeFactory, threads: int) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     prepare_worker(threads)
     try:
         compute: Compute = factory()
@@ -91,12 +80,8 @@ class _Ticks:
             self._told_s = time.monotonic()
 
 
-def _die_with_parent(left_behind: Path | None) -> None:
+def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    connection.wait([parent.sentinel])
-    for _ in range(_REMOVALS):  # the lanes go on meanwhile, and may write once more
-        if left_behind is not None and left_behind.exists():
-            shutil.rmtree(left_behind, ignore_errors=True)
-    os._exit(1)
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -122,6 +122,16 @@ def check_clips_folder(store: Store, units: Units, files: FrameFiles, findings: 
                 findings.add(Fault(_CHECK, path, "holds no file, and is of no unit", "delete"))
 
 
+def holds_others(store: Store, unit: str, *, is_tar: bool) -> bool:
+    """Whether anything lies where a commit of this unit puts its frames that a build has not made, by its name.
+
+    For a unit whose tables cannot be read; what rows name is not known then, nor what lies behind links.
+    """
+    own = all(is_own and is_own_frame(told, unit, ()) for told, is_own in _files(store, unit, ()))
+    folder = store.out / "clips" / unit
+    return not own or folder.is_symlink() or folder.is_file() or (store.tar(unit).exists() and not is_tar)
+
+
 def check_parts_folder(store: Store, names: Collection[str], units: Units, findings: Findings) -> None:
     """What lies in OUT/parts and belongs to no committed unit.
 

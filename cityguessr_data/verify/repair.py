@@ -33,10 +33,11 @@ from .deleting import delete_fault
 from .findings import Findings
 from .leftovers import check_leftovers
 from .mend_frames import mend_frames
+from .orphans import holds_others
 from .own import is_own_partial, is_own_probe
 from .redo import Means, Redone, redo
 from .removed import check_removed
-from .unit import WAITS
+from .unit import WAITS, read_unit
 from .verify import VerifyConfig, VerifyResult, Watcher, verify
 
 Say = Callable[[str], None]
@@ -146,6 +147,9 @@ def _mend(store: Store, found: Findings, means: Means, listener: Listener, say: 
             if mended < own or told[unit] < found.n_frame_faults[unit]:  # not all faults of many are kept
                 whole = whole | {unit}
     theirs = whole & {fault.unit for fault in found.of("orphans") if fault.mend == "person" and fault.unit}
+    is_tar = (store.dataset() or {}).get("layout") == "tar"
+    unread = {unit for unit in whole if read_unit(store, unit)[0] is None}
+    theirs |= {unit for unit in unread if holds_others(store, unit, is_tar=is_tar)}
     whole = whole - theirs
     if whole:
         say(f"doing {len(whole):,} videos again")

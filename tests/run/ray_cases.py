@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -154,7 +155,7 @@ def test_an_interrupt_a_kill_and_a_dead_node_end_in_the_same_data_set(
 ) -> None:
     made, sees, blind = nodes
     out = place.outs / "built"
-    ours = Path(os.environ[INSIDE]) / "ray" / "cgtool"
+    ours = Path(os.environ[INSIDE]) / "ray" / f"cgtool-{os.getuid()}"
 
     process = start(place, out, made.address)
     await_(lambda: len(committed(out)) >= 1, process)
@@ -177,6 +178,7 @@ def test_an_interrupt_a_kill_and_a_dead_node_end_in_the_same_data_set(
     process.kill()
     process.communicate(timeout=60)
     await_(lambda: not sees.working() and not blind.working())
+    await_(lambda: not [path for path in ours.glob("worker-*/**/*") if path.is_file()])  # they have cleared up
     after_kill = committed(out)
     assert after_kill >= after_interrupt
     assert len(after_kill) < VIDEOS, "there is nothing left to do: the test needs more videos"
@@ -196,6 +198,41 @@ def test_an_interrupt_a_kill_and_a_dead_node_end_in_the_same_data_set(
     )
     assert not [p for p in out.rglob("*") if p.suffix == ".mp4"]
     assert not list((out / ".cgtool" / "staging").glob("*"))
+
+
+def test_a_source_that_was_sent_does_not_outlive_a_driver_that_is_killed(nodes: tuple[Cluster, Node, Node]) -> None:
+    script = (
+        "import os, sys, threading; from cityguessr_data.run.ray_actor import RayWorker\n"
+        "from cityguessr_data.run.ray_engine import _cluster\n"
+        "with _cluster(sys.argv[1]) as ray:\n"
+        "    actor = ray.remote(RayWorker).options(num_cpus=1).remote()\n"
+        "    ray.get(actor.take_source.remote('.mp4', b'unblurred', True))\n"
+        "    print('sent', flush=True)\n"
+        "    threading.Event().wait(600)\n"
+    )
+    ours = Path(os.environ[INSIDE]) / "ray" / f"cgtool-{os.getuid()}"
+    driver = subprocess.Popen([sys.executable, "-c", script, nodes[0].address], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "sent\n"
+    assert [path.read_bytes() for path in ours.glob("worker-*/source.mp4")] == [b"unblurred"]
+    driver.kill()
+    driver.communicate()
+    await_(lambda: not list(ours.glob("worker-*/source.mp4")))
+
+
+def test_no_command_line_and_so_no_password_reaches_the_cluster(nodes: tuple[Cluster, Node, Node]) -> None:
+    script = (
+        "import sys; from cityguessr_data.run.ray_engine import _cluster\n"
+        "with _cluster(sys.argv[1]) as ray:\n"
+        "    from ray._raylet import GcsClient\n"
+        "    jobs = GcsClient(sys.argv[1]).get_all_job_info().values()\n"
+        "    print(sorted({job.entrypoint for job in jobs}))\n"
+    )
+    words = [sys.executable, "-c", script, nodes[0].address, "--proxy", "http://me:SECRET@proxy:8080"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == "['cgtool']\n", done.stdout + done.stderr
+    holding = [path for path in (Path(os.environ[INSIDE]) / "ray").rglob("*") if path.is_file()]
+    assert not [path for path in holding if b"SECRET" in path.read_bytes()]
 
 
 def test_a_cluster_without_nodes_is_told_and_waited_for_no_longer_than_said(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,10 +18,12 @@ import pytest
 from cityguessr_data.core.errors import DiskFullError, ErrorClass, MachineError
 from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.core.types import LabelledFrame, LocalVideo, SourceRow, VideoTask
+from cityguessr_data.run import ray_node
 from cityguessr_data.run.compute import Compute, Failed, Staged
 from cityguessr_data.run.executor import Fetched, FromFiles, WorkItem
-from cityguessr_data.run.ray_actor import News, RayWorker, code_digest
+from cityguessr_data.run.ray_actor import News, RayWorker
 from cityguessr_data.run.ray_files import write_pieces
+from cityguessr_data.run.ray_node import check_same_code, code_digest, make_own, package_versions
 from cityguessr_data.run.stage import Step, VideoJob
 from cityguessr_data.run.writer import WriterConfig
 from tests.contracts.test_executors import PLACE, Scripted, no_phash, no_soft_label, unfit
@@ -132,9 +137,20 @@ def test_a_worker_clears_away_what_killed_ones_left_and_nothing_of_those_that_li
         assert not killed.exists()
         assert (base / "worker-2-def" / "source.mp4").exists()
         assert left(base).count("source.mp4") == 2
-    for worker in (alive, new):
-        worker.end()
-    assert left(base) == ["source.mp4"] + ["worker-2-def.lock"] * (base / "worker-2-def.lock").exists()
+    (base / "worker-2-def.lock").touch()  # killed by now
+    token = alive._token
+    for name in (f".w.bin.{token}.partial", ".w.bin.3-0123.partial", "w.bin"):
+        path = base / "weights-0" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    new.end()
+    assert left(base) == ["source.mp4", f"worker-{token}.lock"], (
+        "there may be no later run: the last one clears as well"
+    )
+    assert sorted(path.name for path in (base / "weights-0").iterdir()) == [f".w.bin.{token}.partial", "w.bin"]
+    alive.end()
+    assert left(base) == []
+    assert [path.name for path in (base / "weights-0").iterdir()] == ["w.bin"]
 
 
 def test_weights_that_are_not_here_or_are_others_are_asked_for(worker: RayWorker, tmp_path: Path) -> None:
@@ -151,6 +167,62 @@ def test_only_its_user_can_read_what_it_is_sent(worker: RayWorker, tmp_path: Pat
     worker.take_source(".mp4", b"x", True)
     (home,) = (path for path in (tmp_path / "node").glob("worker-*") if path.is_dir())
     assert home.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "node").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_of_another_user_or_one_that_leads_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir(mode=0o777)
+    make_own(tmp_path / "mine")
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        with pytest.raises(MachineError, match="not a folder of this user's own"):
+            make_own(tmp_path / name)
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    with pytest.raises(MachineError, match="not a folder of this user's own"):
+        RayWorker(base=tmp_path / "mine")
+
+
+def test_another_version_of_what_frames_depend_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = package_versions()
+    assert ours["av"] == importlib.import_module("av").__version__
+    assert list(ours) == ["av", "numpy", "opencv-python-headless", "torch", "onnxruntime", "openvino"]
+    check_same_code("node17", code_digest(), ours)
+    for packages in ({**ours, "av": "1.2.3"}, {name: ours[name] for name in ours if name != "av"}):
+        theirs = packages.get("av", "none")
+        with pytest.raises(MachineError, match=rf"node17 has other packages .*\(av {theirs}; here {ours['av']}\)"):
+            check_same_code("node17", code_digest(), packages)
+    with pytest.raises(MachineError, match="node17 has another cgtool than this one"):
+        check_same_code("node17", "0000 under Python 3.11.9", ours)
+    with monkeypatch.context() as patched:
+        patched.setattr(ray_node.metadata, "version", lambda _name: "2.12.1+cu126")
+        assert package_versions()["torch"] == "2.12.1", "a node with a GPU has another build of it"
+    monkeypatch.setattr(ray_node, "_PACKAGES", ("no-such-package",))
+    assert package_versions() == {"no-such-package": "none"}
+
+
+def test_what_it_was_sent_goes_when_it_is_killed_before_its_first_video(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, threading; from pathlib import Path\n"
+        "from cityguessr_data.run.ray_actor import RayWorker\n"
+        "if __name__ == '__main__':\n"
+        "    worker = RayWorker(base=Path(sys.argv[1]))\n"
+        "    worker.take_source('.mp4', b'unblurred', True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": root}
+    done = subprocess.run([sys.executable, script, tmp_path / "node"], check=False, cwd=root, env=environment)
+    assert done.returncode == -9
+    deadline = time.monotonic() + 120
+    while list((tmp_path / "node").rglob("source.mp4")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_it_says_which_folders_it_sees_by_leaving_a_file_there(worker: RayWorker, tmp_path: Path) -> None:

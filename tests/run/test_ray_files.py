@@ -52,9 +52,9 @@ def test_a_file_comes_in_blocks_also_an_empty_one(tmp_path: Path) -> None:
     assert list(blocks(tmp_path / "none", 4)) == [b""]
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x"])
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "", "."])
 def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="leads out"):
+    with pytest.raises(ValueError, match="is no name in its folder"):
         write_pieces(tmp_path / "in", [Piece(name, 0, b"x")])
     assert tree(tmp_path) in ({}, {"in": "folder"})
 
@@ -63,6 +63,19 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> Non
 def test_a_piece_that_does_not_follow_on_is_refused(tmp_path: Path, offsets: tuple[int, ...]) -> None:
     with pytest.raises((ValueError, FileExistsError)):
         write_pieces(tmp_path, [Piece("f", offset, b"x") for offset in offsets])
+
+
+def test_a_file_is_on_the_disk_when_its_last_piece_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in (("a", 25), ("b", 0), ("c", 20)):
+        (tmp_path / "sent" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "sent" / name).write_bytes(b"x" * size)
+    synced: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append((Path(f"/proc/self/fd/{fd}").readlink().name, os.fstat(fd).st_size))
+    )
+    for received in pieces(tmp_path / "sent", 10):
+        write_pieces(tmp_path / "in", received)
+    assert synced == [("a", 25), ("b", 0), ("c", 20)]
 
 
 def test_the_same_file_is_known_by_its_mark_and_a_copy_is_not(tmp_path: Path) -> None:

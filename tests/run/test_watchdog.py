@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
+import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cityguessr_data.core.errors import ErrorClass
+from cityguessr_data.core.errors import ErrorClass, MachineError, StopError
 from cityguessr_data.core.types import (
     AnonymisedFrame,
     Clip,
@@ -24,6 +28,7 @@ from cityguessr_data.core.types import (
     SourceRow,
     VideoTask,
 )
+from cityguessr_data.run import frame_sink
 from cityguessr_data.run.compute import Compute, Failed, Staged
 from cityguessr_data.run.crew import MOST_BYTES
 from cityguessr_data.run.executor import Fetched, Postponed, WorkItem
@@ -99,13 +104,27 @@ def fetch(item: WorkItem, stop: threading.Event) -> Fetched:
     return Fetched(item, LocalVideo(Path("x.mp4"), "x", ""), Step("download", "done", datetime.now(UTC), 0.0))
 
 
-def run(out: Path, video_ids: Sequence[str], workers: int, most_bytes: int = MOST_BYTES) -> tuple[Store, RunReport]:
+def killed_the_second_time(mark: Path) -> Compute:
+    """As where memory is short: the worker that takes the place of another is killed while its models load."""
+    if mark.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    mark.touch()
+    return hanging()
+
+
+def run(
+    out: Path,
+    video_ids: Sequence[str],
+    workers: int,
+    most_bytes: int = MOST_BYTES,
+    factory: Callable[[], Compute] = hanging,
+) -> tuple[Store, RunReport]:
     store, report = Store(out), RunReport()
     rows = [SourceRow(2, "x.mp4", PLACE, video_id) for video_id in video_ids]
     items = [WorkItem(VideoTask(row.video_id or "", row.url, (row,)), "f" * 64) for row in rows]
     executor = LocalExecutor(workers, stall_s=STALL_S, most_bytes=most_bytes)
     with store.locked():
-        run_items(store, items, executor, fetch, hanging, Deaf(), report)
+        run_items(store, items, executor, fetch, factory, Deaf(), report)
     return store, report
 
 
@@ -132,3 +151,45 @@ def test_a_worker_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
         "the worker process took more than 1 GiB of memory and was ended on this video"
     ]
     assert set(store.committed()) == {"fine-1"}
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_that_cannot_be_replaced_stops_the_run_and_keeps_what_is_committed(tmp_path: Path) -> None:
+    factory = partial(killed_the_second_time, tmp_path / "mark")
+    with pytest.raises(StopError, match="a worker process died while it started") as caught:
+        run(tmp_path / "out", ("fine-1", "sleep-1", "fine-2"), 1, factory=factory)
+    assert caught.value.exit_code == 3, "with 2 nothing would be published"
+    assert set(Store(tmp_path / "out").committed()) == {"fine-1"}
+    with pytest.raises(MachineError, match="died while it started"):
+        run(tmp_path / "none", ("fine-1",), 1, factory=factory)
+
+
+def test_what_a_worker_that_was_given_up_still_writes_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    staging = store.new_staging("v")
+    staging.mkdir(parents=True)
+
+    def in_use(path: Any, **_names: Any) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", in_use)
+        store.discard("v")
+    assert staging.exists()
+    store.recover()
+    assert not staging.exists(), "the next run clears it away"
+
+
+def test_a_tar_is_brought_to_the_disk_clip_by_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(frame_sink, "sync_file", lambda path: synced.append(path.stat().st_size // 1000))
+    sink = frame_sink.frame_sink("tar", tmp_path / "staging", "v")
+    for number in range(3):
+        clip = sink.open(f"v_0000{number}")
+        clip.add("001.jpg", bytes(9_000))
+        clip.end()
+        assert len(synced) == number + 1
+    sink.close()
+    assert synced[:3] == [9, 19, 29], "each with a head of 512 bytes, in blocks of 512"

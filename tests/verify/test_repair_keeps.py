@@ -63,7 +63,7 @@ def test_what_is_committed_while_it_looks_stays(
     monkeypatch.setattr(verify._Look, "whole", meanwhile)
     repaired = mended(out, whole)
     assert repaired.after.clean, told(repaired.after)
-    assert contents(out) == as_built and not repaired.deleted
+    assert contents(out) == as_built and not repaired.deleted and not repaired.redone.done
 
 
 def test_nothing_behind_a_link_is_deleted(out: Path, whole: Whole, tmp_path: Path) -> None:
@@ -119,9 +119,12 @@ def test_files_of_people_stay(out: Path, whole: Whole) -> None:
     assert contents(out) == before and not repaired.deleted
 
 
-def test_a_video_with_somebody_s_file_in_its_folder_is_not_done_again(out: Path, whole: Whole) -> None:
+@pytest.mark.parametrize("broken", ["a count", "a part", "all parts"])
+def test_a_video_with_somebody_s_file_in_its_folder_is_not_done_again(out: Path, whole: Whole, broken: str) -> None:
     """A commit would replace the folder."""
     edit(out, "videos", FACES, lambda rows: [{**rows[0], "n_clips": 7}])
+    for table in {"a count": (), "a part": ("faces",), "all parts": TABLES}[broken]:
+        part(out, table, FACES).unlink()
     mine = out / "clips" / FACES / "notes.txt"
     mine.write_text("mine")
     repaired = mended(out, whole)
