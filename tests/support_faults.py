@@ -48,11 +48,6 @@ class Fault:
         return {HOOK: __name__, _ASKED: json.dumps(asdict(self) | {"counter": str(counter)})}
 
 
-def steps_made(folder: Path) -> int:
-    """How many steps the command made that had `Fault.env(folder)`."""
-    return (folder / "steps").stat().st_size
-
-
 def install() -> None:
     """From here on, in this process, as a command's environment says."""
     fault = Fault(**json.loads(os.environ[_ASKED]))

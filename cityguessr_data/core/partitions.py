@@ -15,8 +15,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-N_PARTITIONS = 256
-
 
 def partition_of(unit: str) -> str:
     """The partition that a video's rows are in, for good: the first two hex digits of the SHA-256 of its id."""

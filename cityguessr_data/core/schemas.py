@@ -125,6 +125,9 @@ TABLES: dict[str, pa.Schema] = {
     "attempts": ATTEMPTS,
 }
 
+UNIT_TABLES = ("frames", "faces", "videos", "clips")
+"""A committed video has a part of each, put in place in this order: the clips part is the commit."""
+
 DECISIONS = _schema(
     required=[
         ("decision_id", pa.string()),

@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 from ..core.errors import StopError
 from ..core.frame_files import split_member
 from ..core.remote import Entry, Remote
+from ..core.schemas import UNIT_TABLES
 
 READY = ".cgtool/ready"
-_IN_ORDER = ("frames", "faces", "videos", "clips")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def push_unit(remote: Remote, ready: Path, committed: Path | None) -> None:
         committed: its frames part as the remote has it; None where it has no result of this video.
     """
     unit = ready.name
-    parts = {f"parts/{table}/{unit}.parquet": ready / "parts" / f"{table}.parquet" for table in _IN_ORDER}
+    parts = {f"parts/{table}/{unit}.parquet": ready / "parts" / f"{table}.parquet" for table in UNIT_TABLES}
     parts = {name: path for name, path in parts.items() if path.exists()}
     staged = _frames(ready, unit)
     before = _rows(committed, unit)
@@ -113,7 +113,7 @@ def _finish(remote: Remote, unit: str, decided: Decided) -> None:
     if len(moves) == len(decided.files):  # else all were copied before: they are deleted after that
         remote.delete([clips])  # an earlier result ends here; readers find the new one by its marker
         remote.copy_many({source: name for source, name in moves.items() if name.startswith("clips/")})
-        for table in _IN_ORDER:
+        for table in UNIT_TABLES:
             name = f"parts/{table}/{unit}.parquet"
             if name in decided.files:
                 remote.copy(decided.files[name], name)
@@ -126,7 +126,7 @@ def _clear_half_uploaded(remote: Remote, unit: str) -> None:
     """Delete what there is of a new video that was not committed; where it was, only its marker is left over."""
     if remote.info(f"parts/clips/{unit}.parquet") is None:
         remote.delete([*remote.list(f"clips/{unit}"), f"clips/{unit}.tar"])
-        remote.delete([f"parts/{table}/{unit}.parquet" for table in _IN_ORDER[:-1]])
+        remote.delete([f"parts/{table}/{unit}.parquet" for table in UNIT_TABLES[:-1]])
     remote.delete([f"{READY}/{unit}.json"])
 
 

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from ..core.atomic import sync_folder, write_json
 from ..core.errors import InputError, disk_full_stops, unfit_for_writing, writing_stops
 from ..core.remote_place import told_place, url_of
+from ..core.schemas import UNIT_TABLES
 from .part_index import commits_of
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 ANONYMISED_KEY = b"cgtool.anonymised"
 """Fingerprint of what `anonymise` was asked for when it wrote a part; absent where it has not."""
-
-PARTS = ("frames", "faces", "videos", "clips")
-"""In the order they are put in place: the clips part is the commit."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class Store:
             self.out,
             self.work,
             self.out / "manifests",
-            *(self.out / "parts" / t for t in (*PARTS, "attempts")),
+            *(self.out / "parts" / t for t in (*UNIT_TABLES, "attempts")),
         ):
             for leftover in parent.glob(".*.partial"):
                 leftover.unlink(missing_ok=True)
@@ -189,7 +187,7 @@ class Store:
                     if staged.exists():
                         staged.rename(place)
                 sync_folder(folder.parent)
-            for table in PARTS:
+            for table in UNIT_TABLES:
                 part = self.part(table, video_id)
                 part.parent.mkdir(parents=True, exist_ok=True)
                 staged = ready / "parts" / f"{table}.parquet"

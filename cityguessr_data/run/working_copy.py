@@ -22,12 +22,12 @@ from ..core.atomic import write_bytes, write_json
 from ..core.errors import CgtoolError, InputError, StopError
 from ..core.remote import Remote
 from ..core.remote_frames import fetched_folder
+from ..core.schemas import UNIT_TABLES
 from .journal import Journal, Known
 from .pulling import fetch_changes
 from .remote_commit import push_unit, recover
 from .remote_lock import Lease
 
-PARTS = ("frames", "faces", "videos", "clips")
 _FOLDERS = ("manifests", "splits", "parts", ".cgtool/exports", ".cgtool/originals", ".cgtool/review")
 _ENDINGS = (".parquet", ".json", ".jsonl", ".md", ".html", ".csv", ".txt", ".R")
 _OWN = frozenset({".cgtool/assembled.parquet", ".cgtool/preview.json"})
@@ -105,14 +105,14 @@ class WorkingCopy:
         frames = self.out / "parts" / "frames" / f"{unit}.parquet"
         is_there = self._journal.get(f"parts/clips/{unit}.parquet") is not None
         push_unit(self.remote, ready, frames if is_there and frames.exists() else None)
-        self._journal.forget(*(f"parts/{table}/{unit}.parquet" for table in PARTS))
+        self._journal.forget(*(f"parts/{table}/{unit}.parquet" for table in UNIT_TABLES))
         shutil.rmtree(fetched_folder(self.out), ignore_errors=True)  # they may show what was just taken out
         shutil.rmtree(ready / "clips", ignore_errors=True)
         (ready / "clips.tar").unlink(missing_ok=True)
 
     def note_unit(self, unit: str) -> None:
         """The parts of a unit are in their places now, on both sides."""
-        for table in PARTS:
+        for table in UNIT_TABLES:
             name = f"parts/{table}/{unit}.parquet"
             if (path := self.out / name).exists():
                 self._note(name, md5_of(path), path.stat())
@@ -183,7 +183,7 @@ class WorkingCopy:
         if md5_of(path) == token:
             self._journal.note(name, token, stat)
             return True
-        is_unit = any(name.startswith(f"parts/{table}/") for table in PARTS if table != "videos")
+        is_unit = any(name.startswith(f"parts/{table}/") for table in UNIT_TABLES if table != "videos")
         return known is not None and known.token == token and not is_unit
 
     def _set_aside_if_ours(self, name: str, known: Known | None, new: Path) -> None:

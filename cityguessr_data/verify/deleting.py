@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from ..run.store import PARTS, Store
+from ..core.schemas import UNIT_TABLES
+from ..run.store import Store
 from .findings import Fault
 from .own import is_linked, rows_of_folder
 
@@ -16,7 +17,9 @@ def delete_fault(store: Store, fault: Fault) -> list[str]:
     parts = PurePosixPath(fault.where).parts
     if len(parts) == 3 and parts[:2] == ("parts", "clips"):  # a second copy of a unit, which goes whole
         unit = parts[2].removesuffix(".parquet")
-        places = [store.part(table, unit).relative_to(store.out).as_posix() for table in ("clips", *PARTS, "attempts")]
+        places = [
+            store.part(table, unit).relative_to(store.out).as_posix() for table in ("clips", *UNIT_TABLES, "attempts")
+        ]
         return [place for place in dict.fromkeys(places) if _delete_file(store, place)]
     if parts[0] == "parts":
         return [fault.where] if _delete_file(store, fault.where) else []

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..core.frame_files import FrameFiles, split_member
-from ..core.schemas import AFTERWARDS, TABLES
-from ..run.store import PARTS, Store
+from ..core.schemas import AFTERWARDS, TABLES, UNIT_TABLES
+from ..run.store import Store
 from .findings import Fault, Findings, Mend
 from .own import are_own_members, is_own_frame, rows_of_folder
 from .tars import tar_oddity
@@ -150,7 +150,7 @@ def check_parts_folder(store: Store, names: Collection[str], units: Units, findi
                 told = f"parts/{folder.name}/{entry.name}"
                 findings.add(Fault(_CHECK, told, "is no part of a table", "person", hint=_OWN_HINT))
     for name in sorted(set(names) - set(units.committed)):
-        for table in PARTS:
+        for table in UNIT_TABLES:
             path = store.part(table, name)
             if table in ("frames", "faces") and path.exists():
                 findings.looked(_CHECK)

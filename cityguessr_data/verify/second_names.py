@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import pyarrow as pa
 
-from ..run.store import PARTS, Store, read_part
+from ..core.schemas import UNIT_TABLES
+from ..run.store import Store, read_part
 from .findings import Fault
 from .unit import UnitTables, read_checked, read_unit
 
@@ -41,7 +42,7 @@ def _is_copy(store: Store, name: str, of: str) -> bool:
     frames = (store.out / "clips" / name, store.tar(name), store.part("decisions", name), store.originals(name))
     if other is None or faults or any(path.exists() or path.is_symlink() for path in frames):
         return False
-    return all(_is_same(store, table, name, of) for table in (*PARTS, "attempts"))
+    return all(_is_same(store, table, name, of) for table in (*UNIT_TABLES, "attempts"))
 
 
 def _is_same(store: Store, table: str, name: str, of: str) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.schemas import FINGERPRINT_KEY, SCHEMA_VERSION, TABLES, VERSION_KEY
-from ..run.store import PARTS, Store
+from ..core.schemas import FINGERPRINT_KEY, SCHEMA_VERSION, TABLES, UNIT_TABLES, VERSION_KEY
+from ..run.store import Store
 from .findings import Fault
 
 TO_REDO = b"to be done again"
@@ -60,14 +60,14 @@ def read_unit(store: Store, name: str) -> tuple[UnitTables | None, list[Fault]]:
     """The unit, and what is wrong with its parts; None where one of them cannot be used."""
     tables: dict[str, pa.Table] = {}
     faults: list[Fault] = []
-    for table in PARTS:
+    for table in UNIT_TABLES:
         path = store.part(table, name)
         read, why = read_checked(path, table)
         if why:
             faults.append(Fault("tables", str(path.relative_to(store.out)), why, "redo", name))
         if read is not None:
             tables[table] = read
-    if len(tables) < len(PARTS):
+    if len(tables) < len(UNIT_TABLES):
         return None, faults
     faults += _torn(store, name, tables)
     return UnitTables(name, tables), faults

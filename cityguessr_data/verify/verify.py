@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from ..core.errors import InputError
 from ..core.frame_files import FrameFiles
+from ..core.schemas import UNIT_TABLES
 from ..core.threads import n_cores
 from ..run.asked_rows import asked_tasks, places_of, unusable_rows
-from ..run.store import PARTS, Store, read_part
+from ..run.store import Store, read_part
 from .against import Sources, sources_of, taxonomy_of
 from .asked import Asked
 from .attempts import check_attempts
@@ -126,7 +127,7 @@ class _Look:
         dataset_id = dataset.get("id")
         self.decisions = DecisionCheck(store, str(dataset_id) if dataset_id else None, findings)
         self.sources = sources_of(store, self.files, self.asked, findings, config.sources, config.frames_a_video)
-        self.names = {table: {path.stem for path in store.parts(table)} for table in (*PARTS, "attempts")}
+        self.names = {table: {path.stem for path in store.parts(table)} for table in (*UNIT_TABLES, "attempts")}
         self.committed = self.names["clips"]
         self.copies, self.lost, self.unseen = set[str](), set[str](), set[str]()
         self.over, self.removed = set[str](), set[str]()
@@ -160,11 +161,11 @@ class _Look:
             else:  # where its rows end in the manifests is not known
                 self.decisions.may_be_reviewed(name)
                 self.unseen.add(name)
-                for table in (*PARTS, "attempts"):
+                for table in (*UNIT_TABLES, "attempts"):
                     manifests.give_up(table)
             return 0
         others = {table: self._other(table, name) for table in ("videos", "attempts")}
-        self.findings.looked("tables", len(PARTS) if committed else 0)
+        self.findings.looked("tables", len(UNIT_TABLES) if committed else 0)
         if unit is not None and is_marked(unit.marks):  # all else that it is not is of no weight
             faults = [Fault("tables", f"parts/clips/{name}.parquet", WAITS, "redo", name)]
         self.findings.extend(faults)
@@ -173,7 +174,7 @@ class _Look:
                 manifests.give_up(table)
         parts: dict[str, pa.Table | None] = {**(unit.tables if unit else {}), **others}
         for table in ("frames", "faces", "attempts", "videos", "clips"):
-            is_there = name in self.names[table] or (committed and table in PARTS)
+            is_there = name in self.names[table] or (committed and table in UNIT_TABLES)
             if is_there and manifests.wants(table, committed=committed):
                 part = parts.get(table)
                 if part is None:

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cityguessr_data.core.errors import InputError, MachineError
-from cityguessr_data.core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES
+from cityguessr_data.core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES, UNIT_TABLES
 from cityguessr_data.run.assemble import assemble, is_stale
-from cityguessr_data.run.store import PARTS, Store
+from cityguessr_data.run.store import Store
 from cityguessr_data.run.writer import video_table
 
 
@@ -196,5 +196,5 @@ def test_an_unwritable_place_is_a_fault_of_the_machine(tmp_path: Path) -> None:
 
 
 def test_every_table_has_its_parts_in_the_order_of_the_commit() -> None:
-    assert PARTS[-1] == "clips"
-    assert set(PARTS) == {"videos", "clips", "frames", "faces"}
+    assert UNIT_TABLES[-1] == "clips"
+    assert set(UNIT_TABLES) == {"videos", "clips", "frames", "faces"}
