@@ -1,4 +1,4 @@
-"""Makes the tables of a data set as big as the paper's, without a single picture: python benchmarks/big_tables.py DIR
+"""Makes the tables of a data set as big as the paper's, without a single picture: python -m benchmarks.big_tables DIR
 
 68,269 clips of 166 cities, 6.8 million frames, about 110 million faces, with the columns, the order and the row groups
 that a build writes. The values are made up: scores and box heights have the spread that RetinaFace has on street
@@ -19,7 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from big_rows import (
+
+from cityguessr_data.core.schemas import SCHEMA_VERSION, TABLES
+from cityguessr_data.core.taxonomy import Taxonomy
+from cityguessr_data.core.types import LEVELS
+
+from .big_rows import (
     CONF,
     FACES_PER_CLIP,
     HEIGHT_PX,
@@ -31,10 +36,6 @@ from big_rows import (
     frame_rows,
     of_few,
 )
-
-from cityguessr_data.core.schemas import SCHEMA_VERSION, TABLES
-from cityguessr_data.core.taxonomy import Taxonomy
-from cityguessr_data.core.types import LEVELS
 
 N_CLIPS = 68_269
 CLIPS_PER_VIDEO = 14

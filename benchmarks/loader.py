@@ -27,6 +27,7 @@ from cityguessr_bench.pack.write import read_frame
 from cityguessr_bench.run_config import DataConfig
 from cityguessr_bench.speed.material import write_pack
 from cityguessr_bench.speed.plain import PlainClips, plain_batches
+from cityguessr_data.core.frame_files import FrameFiles
 from cityguessr_data.core.timing import Timing, interleaved, n_cores
 
 TARGET = 20
@@ -130,7 +131,8 @@ def _street_frames(scratch: Path, n_films: int, n_frames: int) -> tuple[list[Pat
 
 def _packed(frames: Sequence[Path], config: PackConfig) -> list[npt.NDArray[np.uint8]]:
     """The clips of a pack of these frames: (T, 3, H, W) each."""
-    squeezed = [read_frame(path, config.size_px).transpose(2, 0, 1) for path in frames]
+    files = FrameFiles(frames[0].parent)
+    squeezed = [read_frame(files, path.name, config.size_px).transpose(2, 0, 1) for path in frames]
     return [np.stack(squeezed[at : at + config.n_frames]) for at in range(0, len(squeezed), config.n_frames)]
 
 

@@ -54,7 +54,7 @@ def prepare(folder: Path, scale: float) -> str:
     """Make the tables unless they are there already; says what was done."""
     if (folder / "dataset.json").exists():
         return f"tables of {folder} used again"
-    cost = measure([sys.executable, str(HERE / "big_tables.py"), str(folder), "--scale", str(scale)])
+    cost = measure([sys.executable, "-m", "benchmarks.big_tables", str(folder), "--scale", str(scale)])
     size_gb = sum(path.stat().st_size for path in folder.rglob("*.parquet")) / 1e9
     return f"tables of {size_gb:.2f} GB made in {cost.wall_s:.0f} s with {cost.peak_mb:.0f} MB of memory"
 
