@@ -153,8 +153,7 @@ class ManifestReader:
 
     def _read(self) -> None:
         # The clips first: whoever reads them finds the frames of all their rows
-        clips = pq.read_table(self.out / "manifests" / "clips.parquet", use_threads=False).to_pylist()
-        frames = pq.read_table(self.out / "manifests" / "frames.parquet", use_threads=False).to_pylist()
+        clips, frames = (_rows(self.out / "manifests" / f"{table}.parquet") for table in ("clips", "frames"))
         ids = [clip["clip_id"] for clip in clips]
         keys = [(frame["clip_id"], frame["position"]) for frame in frames]
         wanted = {(clip_id, position) for clip_id in ids for position in range(self.samples)}
@@ -171,6 +170,12 @@ class ManifestReader:
                 self.faults.append(f"{frame['path']} is not there")
         self.seen |= set(ids)
         self.n_reads += 1
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with pq.ParquetFile(path) as file:  # opened once: pq.read_table opens a path twice, and may meet two manifests
+        rows: list[dict[str, Any]] = file.read(use_threads=False).to_pylist()
+    return rows
 
 
 def children(pid: int) -> list[int]:

@@ -19,13 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cityguessr_data.core.atomic import write_bytes, write_json, write_table
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.fingerprint import fingerprint
 from cityguessr_data.core.frame_files import FrameFiles
-from cityguessr_data.core.partitions import manifest_batches, manifest_schema
+from cityguessr_data.core.partitions import manifest_batches, manifest_schema, read_manifest
 from cityguessr_data.media.limits import picture_fault
 
 from ..classes import Classes
@@ -67,7 +66,7 @@ def plan_pack(out: Path, config: PackConfig) -> Plan:
     manifests = out / "manifests"
     if not (manifests / "clips.parquet").is_file():
         raise InputError(f"{out} is no data set (it has no manifests/clips.parquet)", "Name the --out of a build")
-    clips = pq.read_table(manifests / "clips.parquet")
+    clips = read_manifest(manifests / "clips.parquet")
     if not clips.num_rows:
         raise InputError(f"{out} has no clips", "There is nothing to pack yet")
     paths = _paths(out, clips, config)
@@ -249,7 +248,7 @@ def _write_index(to: Path, out: Path, plan: Plan, config: PackConfig, checks: li
     n = clips.num_rows
     channel: dict[str, str | None] = {}
     if (out / "manifests" / "videos.parquet").is_file():
-        videos = pq.read_table(out / "manifests" / "videos.parquet", columns=["video_id", "channel"])
+        videos = read_manifest(out / "manifests" / "videos.parquet", ["video_id", "channel"])
         channel = dict(zip(videos["video_id"].to_pylist(), videos["channel"].to_pylist(), strict=True))
     columns = {
         **{name: clips[name] for name in INDEX.names if name in clips.column_names and name != "scene_top1"},

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cityguessr_data.core.errors import InputError
 from cityguessr_data.core.fingerprint import fingerprint
@@ -100,8 +99,8 @@ class Source:
     @cached_property
     def clips(self) -> pa.Table:
         """Ids, places and scene labels of all clips, and the scene column."""
-        names = [name for name in (*_LABELS, "scene_top1") if name in pq.read_schema(self._clips_path).names]
-        return pq.read_table(self._clips_path, columns=names)
+        names = [name for name in (*_LABELS, "scene_top1") if name in manifest_schema(self._clips_path).names]
+        return read_manifest(self._clips_path, names)
 
     @cached_property
     def classes(self) -> Classes:

@@ -60,6 +60,9 @@ def rows_of_file(file: Path) -> int:
 def read_manifest(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Some columns of all its rows, in memory.
 
+    Each file is opened once. pyarrow.parquet.read_table opens a path twice, and a build that puts the next manifest in
+    its place in between makes it read the pages of one by the footer of the other.
+
     Raises:
         FileNotFoundError: there is no manifest.
     """

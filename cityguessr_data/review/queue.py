@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.partitions import read_manifest
@@ -157,7 +156,7 @@ def _column(table: pa.Table, name: str) -> dict[str, Any]:
 def _clips(store: Store, units: list[str], fresh: bool) -> pa.Table:
     """_CLIPS of every clip, and its unit."""
     if fresh:  # one file in place of thousands, which tells the units where they are videos
-        table = pq.read_table(store.out / "manifests" / "clips.parquet", columns=_CLIPS.names)
+        table = read_manifest(store.out / "manifests" / "clips.parquet", _CLIPS.names)
         if set(pc.unique(table["video_id"]).to_pylist()) <= set(units):
             return table.append_column("unit", table["video_id"])
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import InputError
-from ..core.partitions import is_manifest
+from ..core.partitions import is_manifest, manifest_schema, read_manifest
 from ..core.schemas import TABLES
 from ..core.tables import read_table
 from ..core.types import LEVELS
@@ -198,11 +198,9 @@ def _uncounted(out: Path, data: Data) -> int:
 
 
 def _parquet(path: Path, table: str, required: Sequence[str]) -> pa.Table:
-    import pyarrow.parquet as pq
-
     schema = TABLES[table]
     try:
-        found = pq.read_table(path, columns=[c for c in pq.read_schema(path).names if c in schema.names])
+        found = read_manifest(path, [c for c in manifest_schema(path).names if c in schema.names])
     except (OSError, pa.ArrowException) as exc:
         raise InputError(f"cannot read {path}: {first_line(exc)}", "Run the build again, or mend the file") from exc
     if missing := [name for name in required if name not in found.column_names]:
