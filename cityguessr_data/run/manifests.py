@@ -6,7 +6,7 @@ A file is written under OUT/.cgtool/manifests/, which no reader looks at, and mo
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
@@ -86,8 +86,8 @@ class ManifestWriter:
                 counts = self._write(table, list(now), self._work / name)
             else:
                 rows, counts = patched
-                pq.write_table(rows, self._work / name, compression="zstd", row_group_size=GROUP_ROWS)
-                sync_file(self._work / name)
+                schema = _with_passed_through(table, rows.schema)
+                _save(table, schema, _cut(_fitted(rows, schema), counts), self._work / name)
             self._put(self._work / name, name)
         return dict(zip(now, counts, strict=True))
 
@@ -167,15 +167,20 @@ class ManifestWriter:
         """Write a file of all rows of these parts; how many each has."""
         parts = [self.store.part(table, unit) for unit in units]
         schema = _joint_schema(table, parts)
-        repeating = [name for name in schema.names if name not in NO_DICTIONARY.get(table, ())]
         counts: list[int] = []
-        with pq.ParquetWriter(
-            to, schema, compression="zstd", use_dictionary=repeating if table in NO_DICTIONARY else True
-        ) as writer:
-            for group in _groups(parts, schema, counts):
-                writer.write_table(group)
-        sync_file(to)
+        _save(table, schema, _groups(parts, schema, counts), to)
         return counts
+
+
+def _save(table: str, schema: pa.Schema, groups: Iterable[pa.Table], to: Path) -> None:
+    """The same rows are the same bytes, whether they come from parts or from the manifest before."""
+    repeating = [name for name in schema.names if name not in NO_DICTIONARY.get(table, ())]
+    with pq.ParquetWriter(
+        to, schema, compression="zstd", use_dictionary=repeating if table in NO_DICTIONARY else True
+    ) as writer:
+        for group in groups:
+            writer.write_table(group.combine_chunks())  # where chunks end shows in the file
+    sync_file(to)
 
 
 def _by_partition(parts: Mapping[str, Stamp]) -> dict[str, dict[str, Stamp]]:
@@ -201,6 +206,20 @@ def _groups(parts: Sequence[Path], schema: pa.Schema, counts: list[int]) -> Iter
         yield pa.concat_tables(pending)
 
 
+def _cut(rows: pa.Table, counts: Sequence[int]) -> Iterator[pa.Table]:
+    """The row groups that `_groups` makes of parts of so many rows."""
+    first = end = 0
+    pending = False
+    for n_rows in counts:
+        end += n_rows
+        pending = end - first < GROUP_ROWS
+        if not pending:
+            yield rows.slice(first, end - first)
+            first = end
+    if pending:
+        yield rows.slice(first)
+
+
 def _plain(part: pa.Table) -> pa.Table:
     """Without the mark that is of one part alone."""
     metadata = {k: v for k, v in (part.schema.metadata or {}).items() if k != FINGERPRINT_KEY}
@@ -212,9 +231,19 @@ def _joint_schema(table: str, parts: Sequence[Path]) -> pa.Schema:
     schema = TABLES[table]
     if table == "videos":
         for part in parts:
-            for column in pq.read_schema(part):
-                if column.name not in schema.names:
-                    schema = schema.append(column.remove_metadata())
+            schema = _with_passed_through(table, pq.read_schema(part), schema)
+    return schema
+
+
+def _with_passed_through(table: str, given: pa.Schema, schema: pa.Schema | None = None) -> pa.Schema:
+    """The schema, or the contract's, and behind it the columns of `given` that it lacks.
+
+    Not `given` itself, though it be equal: of a table that was read, lists name their items otherwise.
+    """
+    schema = schema or TABLES[table]
+    for column in given:
+        if column.name not in schema.names:
+            schema = schema.append(column.remove_metadata())
     return schema
 
 

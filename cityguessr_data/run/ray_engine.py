@@ -38,6 +38,8 @@ _SETTINGS = {
 _STORE_BYTES = 256 << 20
 """Of the object store of a cluster on this machine alone, through which no video goes."""
 _CONNECT_S = 10.0
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""How a gRPC client begins (RFC 9113, 3.4): this line and empty settings, which a server answers with its own."""
 
 
 class RayExecutor:
@@ -182,7 +184,7 @@ def _no_command_line() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Fail within seconds where nobody listens: Ray itself would try for minutes."""
+    """Fail within seconds where nobody listens, or no Ray does: Ray itself would try for minutes in silence."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -192,12 +194,19 @@ def _check_address(address: str) -> None:
             "Give HOST:PORT of its head (port 6379 where nothing else was said), or auto on one of its nodes",
         )
     try:
-        socket.create_connection((host, int(port)), _CONNECT_S).close()
-    except OSError as exc:
+        with socket.create_connection((host, int(port)), _CONNECT_S) as line:
+            line.sendall(_HELLO)
+            encrypted = os.environ.get("RAY_USE_TLS", "0") not in ("", "0")
+            fault = None if encrypted or line.recv(9)[3:4] == b"\4" else "something else answers there"
+    except TimeoutError:
+        fault = f"no answer within {_CONNECT_S:g} s"
+    except (OSError, OverflowError) as exc:
+        fault = getattr(exc, "strerror", None) or str(exc)
+    if fault:
         raise MachineError(
-            f"the Ray cluster at {address} cannot be reached ({exc.strerror or exc})",
-            "Check --address and $RAY_ADDRESS; `ray status` on its head says whether it runs",
-        ) from exc
+            f"the Ray cluster at {address} cannot be reached ({fault})",
+            "Check --address and $RAY_ADDRESS: the port of its head, not of its dashboard. Is it running (`ray status`)?",
+        )
 
 
 @contextlib.contextmanager

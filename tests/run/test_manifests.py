@@ -16,6 +16,7 @@ import pytest
 
 from cityguessr_data.core.atomic import write_table
 from cityguessr_data.core.partitions import partition_of, read_manifest
+from cityguessr_data.run import manifests
 from cityguessr_data.run.assemble import ORDER, assemble, is_stale, is_surely_fresh
 from cityguessr_data.run.part_index import read_commits, read_index, scan, write_index
 from cityguessr_data.run.store import Store
@@ -200,8 +201,11 @@ def test_they_do_not_go_to_and_fro(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEQUENCES))
-def test_after_any_changes_they_are_what_a_first_assembling_gives(tmp_path: Path, seed: int) -> None:
+def test_after_any_changes_they_are_what_a_first_assembling_gives(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the clock goes back between two changes, and where the index is lost or damaged."""
+    monkeypatch.setattr(manifests, "GROUP_ROWS", 5)  # several groups of a few rows
     rng = random.Random(seed)
     store = data_set(tmp_path / "out", 6)
     there = set(range(6))
@@ -228,6 +232,12 @@ def test_after_any_changes_they_are_what_a_first_assembling_gives(tmp_path: Path
         for table in set(ORDER) - set(BIG):
             assert in_manifest(store, table) == from_parts(store, table)  # in their order
         there = {int(path.stem[1:]) for path in store.parts("videos")}
+    anew = Store(tmp_path / "anew")
+    shutil.copytree(store.out / "parts", anew.out / "parts")
+    assemble(anew)
+    for table in set(ORDER) - set(BIG):
+        name = f"manifests/{table}.parquet"
+        assert (store.out / name).read_bytes() == (anew.out / name).read_bytes(), table
 
 
 class Killed(BaseException):

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cgtool.options import build_config
 from cityguessr_data.core.errors import InputError, MachineError
+from cityguessr_data.run import ray_engine
 from cityguessr_data.run.ray_engine import RayExecutor
 from cityguessr_data.run.store import Store
 from tests.contracts.test_executors import Heard, fetch, items, scripted
@@ -41,6 +43,29 @@ def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
         with pytest.raises(MachineError, match=f"{address} cannot be reached .*refused"):
             run(RayExecutor(address), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "something else answers there"), (b"", "no answer within 0.5 s")],
+)
+def test_what_listens_and_is_no_ray_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, told: str
+) -> None:
+    """The dashboard's port, say, or a server that waits."""
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_engine, "_CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
+
+        def serve() -> socket.socket:
+            connection, _ = server.accept()
+            connection.sendall(answer)
+            return connection  # kept open
+
+        kept = beside.submit(serve)
+        with pytest.raises(MachineError, match=f"cannot be reached .{told}"):
+            run(RayExecutor(f"127.0.0.1:{server.getsockname()[1]}"), tmp_path)
+        kept.result().close()
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:", ":6379", "head:port", "http://head:8265"])
