@@ -205,7 +205,7 @@ def _check_address(address: str) -> None:
     if fault:
         raise MachineError(
             f"the Ray cluster at {address} cannot be reached ({fault})",
-            "Check --address and $RAY_ADDRESS: the port of its head, not of its dashboard. Is it running (`ray status`)?",
+            "Check --address and $RAY_ADDRESS: the port of its head, not of its dashboard. Does it run (`ray status`)?",
         )
 
 
