@@ -16,6 +16,8 @@ from yt_dlp.extractor import import_extractors
 from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.utils import ExtractorError
 
+from cityguessr_data.media import talking
+
 BUILDING = (
     "from tests.support_hostile_site import hurry, register; register(); hurry(); from cgtool.app import main; main()"
 )
@@ -70,6 +72,8 @@ def told(**info: Any) -> str:
 
 def register() -> None:
     """Make the site known to yt-dlp, before its own extractors, which end with one that takes every link."""
+    if register not in talking.BEFORE_TALKS:
+        talking.BEFORE_TALKS.append(register)
     import_extractors()
     yt_dlp.globals.extractors.value = {"HostileSiteIE": HostileSiteIE, **yt_dlp.globals.extractors.value}
 

@@ -20,6 +20,7 @@ from yt_dlp.extractor import import_extractors
 from yt_dlp.extractor.common import InfoExtractor, SearchInfoExtractor
 from yt_dlp.utils import ExtractorError
 
+from cityguessr_data.media import talking
 from tests.support_server import Server
 
 KEY = "looptest"
@@ -66,6 +67,8 @@ def slug(query: str) -> str:
 
 def register() -> None:
     """Make both known to yt-dlp, before its own, which end with one that takes every link."""
+    if register not in talking.BEFORE_TALKS:
+        talking.BEFORE_TALKS.append(register)
     import_extractors()
     own = {"LoopSearchIE": LoopSearchIE, "LoopVideoIE": LoopVideoIE}
     yt_dlp.globals.extractors.value = {**own, **yt_dlp.globals.extractors.value}

@@ -6,29 +6,30 @@
                           or Dropped       the user's limits leave it out
                           or VideoError    removed, private, age, geo, copyright, bot-check, network, bad-media
 
-yt-dlp does the work (see ytdlp.py); what it says is put into classes by outcomes.py, the rate is kept by pace.py.
+yt-dlp does the work (ytdlp.py) in another process (talking.py); what it says is put into classes by outcomes.py, the
+rate is kept by pace.py.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cityguessr_data.core.errors import CgtoolError, ErrorClass, StopError, VideoError, disk_full_stops
+from cityguessr_data.core.errors import ErrorClass, VideoError, disk_full_stops
 from cityguessr_data.core.private import make_private
 from cityguessr_data.core.types import Dropped, LocalVideo
 from cityguessr_data.media import outcomes
 from cityguessr_data.media.cache_turns import turn
 from cityguessr_data.media.download_config import DownloadConfig, Progress, Refused, ResolvedVideo
-from cityguessr_data.media.failures import PauseAskedError, close_left_open, typed
+from cityguessr_data.media.failures import PauseAskedError
 from cityguessr_data.media.hosts import HostGuard, host_of
 from cityguessr_data.media.ids import is_local, offline_id
 from cityguessr_data.media.pace import Pace, site_of
 from cityguessr_data.media.source_cache import SourceCache, sha256_of
+from cityguessr_data.media.talking import DownloadStopped, Talk, talk
 
 if TYPE_CHECKING:
     from cityguessr_data.media.session import Session
@@ -39,12 +40,6 @@ class SiteBlocked(VideoError):
 
     def __init__(self, site: str, message: str) -> None:
         super().__init__(ErrorClass.BOT_CHECK, f"{site} was not asked: {message}", outcomes.hint(ErrorClass.BOT_CHECK))
-
-
-class DownloadStopped(StopError):
-    """`stop` was set. What is on disk of the download is resumed by the next run."""
-
-    exit_code = 130
 
 
 class Downloader:
@@ -77,7 +72,7 @@ class Downloader:
         known = offline_id(url)
         if known is not None:
             return (ResolvedVideo(known, url),)
-        videos: tuple[ResolvedVideo, ...] = self._ask(url, None, None, stop, lambda session: session.videos())
+        videos: tuple[ResolvedVideo, ...] = self.ask(url, _videos, stop)
         return videos
 
     def look(self, video_id: str, url: str, stop: threading.Event | None = None) -> None:
@@ -87,7 +82,7 @@ class Downloader:
             VideoError: it is not, or the site could not be asked; SiteBlocked and RefusedHostError among them.
             DownloadStopped: `stop` was set.
         """
-        self._ask(url, None, None, stop, lambda session: session.look(video_id))
+        self.ask(url, partial(_look, video_id), stop)
 
     def forget(self, video_id: str) -> None:
         """Delete what the cache holds of a video: its source, and what an unfinished download left."""
@@ -122,36 +117,36 @@ class Downloader:
     ) -> LocalVideo | Dropped:
         folder = self.cache.partial(video_id)
 
-        def bring(session: Session) -> LocalVideo | Dropped:
-            found = session.download(video_id)
-            if isinstance(found, Dropped):
-                return found
-            path, about = found
-            return self.cache.keep(video_id, url, path, about)
-
         try:
-            got: LocalVideo | Dropped = self._ask(url, folder, progress, stop, bring)
+            found = self.ask(url, partial(_download, video_id), stop, folder, progress)
         except VideoError as exc:
             self.cache.drop_partial(video_id, only_empty=not exc.error_class.permanent)
             raise
-        if isinstance(got, Dropped):
+        if isinstance(found, Dropped):
             self.cache.drop_partial(video_id)
-        return got
+            return found
+        path, about = found
+        return self.cache.keep(video_id, url, path, about)
 
-    def _ask(
+    def ask(
         self,
         url: str,
-        folder: Path | None,
-        progress: Progress | None,
-        stop: threading.Event | None,
         job: Callable[[Session], Any],
+        stop: threading.Event | None = None,
+        folder: Path | None = None,
+        progress: Progress | None = None,
     ) -> Any:
-        """Run one lookup or download in its turn and in its own thread; every failure leaves as one of our errors."""
+        """One look-up or download, in its turn; see talking.Talk.
+
+        Raises:
+            CgtoolError: every failure leaves as one of our errors.
+        """
         host_of(url)
         site = site_of(url)
         self._wait_for(url, stop)
+        asked = Talk(self.config, self.guard, url, folder, self.refused, job)
         try:
-            return in_thread(lambda halt: self._talk(url, folder, progress, halt, job), stop)
+            return talk(asked, partial(self._wait_for, stop=stop), progress, stop)
         except VideoError as exc:
             if exc.error_class is ErrorClass.BOT_CHECK or (isinstance(exc, PauseAskedError) and exc.of_the_site):
                 self._blocked[site] = exc.message
@@ -168,56 +163,17 @@ class Downloader:
         if site in self._blocked:
             raise SiteBlocked(site, self._blocked[site])
 
-    def _talk(
-        self,
-        url: str,
-        folder: Path | None,
-        progress: Progress | None,
-        halt: threading.Event,
-        job: Callable[[Session], Any],
-    ) -> Any:
-        from cityguessr_data.media.session import Session  # imports yt_dlp
 
-        try:
-            turn = partial(self._wait_for, stop=halt)
-            with Session(self.config, self.guard, url, folder, progress, halt, self.refused, turn) as session:
-                return job(session)
-        except CgtoolError:
-            raise
-        except Exception as exc:  # extractors raise anything
-            close_left_open(exc)
-            raise typed(exc, url, site_of(url)) from exc
+def _videos(session: Session) -> tuple[ResolvedVideo, ...]:
+    return session.videos()
 
 
-def in_thread(job: Callable[[threading.Event], Any], stop: threading.Event | None) -> Any:
-    """Run `job(halt)` in a thread of its own and return or raise what it does.
+def _look(video_id: str, session: Session) -> None:
+    session.look(video_id)
 
-    A name server or a silent peer can hold a thread for longer than a person waits. So when `stop` is set (or Ctrl-C
-    comes), `halt` is set, the job gets a second to end, and is then left behind: it ends at its next block of bytes.
 
-    Raises:
-        DownloadStopped: `stop` was set.
-    """
-    halt = threading.Event()
-    outcome: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(job(halt))
-        except BaseException as exc:  # noqa: BLE001 - handed over to the waiting thread
-            outcome.set_exception(exc)
-
-    worker = threading.Thread(target=run, name="download", daemon=True)
-    worker.start()
-    try:
-        while not wait([outcome], timeout=0.2).done:
-            if stop is not None and stop.is_set():
-                halt.set()
-                worker.join(1.0)
-                raise DownloadStopped("the download was stopped", "The same command goes on from here")
-        return outcome.result()
-    finally:
-        halt.set()
+def _download(video_id: str, session: Session) -> tuple[Path, dict[str, Any]] | Dropped:
+    return session.download(video_id)
 
 
 def _local_video(url: str) -> LocalVideo:

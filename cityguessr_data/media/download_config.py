@@ -36,6 +36,10 @@ class Limits:
     """Of a segment of a stream: yt-dlp holds it in memory."""
     most_requests: int = 1000
     """Of one look-up: the pages of a playlist, and the pages that it points to."""
+    most_cpu_s: float = 300.0
+    """Of the processor, for one look-up: a crafted page can keep a regular expression busy for days."""
+    most_memory_bytes: int = 4 << 30
+    """Of the process that talks with yt-dlp."""
     most_entries: int = 20_000
     """Videos that one link may stand for."""
 
@@ -111,13 +115,17 @@ def _check_proxy(proxy: str) -> None:
         raise InputError("the proxy names no host or port", "Write http://name:password@host:port; in these, / as %2F")
 
 
+def _of_none(_url: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Refused:
     """What was taken out of a data set for good: not asked for, or not downloaded once its site tells what it is."""
 
     channels: frozenset[str] = frozenset()
     """Names of channels."""
-    id_of: Callable[[str], str | None] = field(default=lambda _url: None)
+    id_of: Callable[[str], str | None] = field(default=_of_none)
     """The id of the removed video that a link stands for; None for all other links."""
 
 

@@ -14,6 +14,7 @@ from cityguessr_data.core.errors import (
     CgtoolError,
     ErrorClass,
     InputError,
+    MediaError,
     StopError,
     VideoError,
     disk_full_stops,
@@ -60,6 +61,8 @@ def typed(error: BaseException, url: str, site: str) -> CgtoolError:
     for link in chain(error):
         if isinstance(link, CgtoolError):
             return link
+        if isinstance(link, MemoryError):
+            return MediaError(f"{url}: what it answers takes too much memory", "Link to the video itself")
         if isinstance(link, OSError) and (stop := _disk_stop(link)) is not None:
             return stop
         if type(link).__name__ == "CookieLoadError":

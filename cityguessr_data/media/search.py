@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus, urlsplit
@@ -79,7 +80,7 @@ class Searcher:
         site = page if self.key.startswith("yt") else f"https://{self.key}/"
         text = f"{self.key}{n}:{plain(query)}"
         try:
-            found = self._downloader._ask(site, None, None, stop, lambda session: self._entries(session, text))
+            found = self._downloader.ask(site, partial(_entries, text, self._ie_key), stop)
         except VideoError as exc:
             why = exc.message.removeprefix(f"{site}: ")
             raise VideoError(exc.error_class, f"the search for {query!r} failed: {why}", exc.hint) from exc
@@ -92,28 +93,32 @@ class Searcher:
             VideoError: it is gone, private, ... (outcomes.classify), or the site could not be asked.
             DownloadStopped: `stop` was set.
         """
-        info: Mapping[str, Any] = self._downloader._ask(
-            video.url, None, None, stop, lambda session: session._follow({"url": video.url})
-        )
-        return replace(
-            video,
-            title=_text(info, "title") or video.title,
-            channel=_text(info, "channel", "uploader") or video.channel,
-            license=_text(info, "license"),
-            upload_date=_date(info) or video.upload_date,
-            duration_s=_duration(info) if video.duration_s is None else video.duration_s,
-            form="live" if _is_live(info) else video.form,
-        )
+        looked_up: FoundVideo = self._downloader.ask(video.url, partial(_looked_up, video), stop)
+        return looked_up
 
-    def _entries(self, session: Session, text: str) -> list[FoundVideo]:
-        from yt_dlp.utils import PlaylistEntries
 
-        def whole() -> list[Any]:
-            # The pages of an answer are asked for one by one, and a list that broke off cannot be gone on with
-            top = session._follow({"url": text, "ie_key": self._ie_key})
-            return list(PlaylistEntries(session.ydl, top).get_requested_items())
+def _entries(text: str, ie_key: str, session: Session) -> list[FoundVideo]:
+    from yt_dlp.utils import PlaylistEntries
 
-        return list(_videos(entry for _, entry in session._patiently(whole)))
+    def whole() -> list[Any]:
+        # The pages of an answer are asked for one by one, and a list that broke off cannot be gone on with
+        top = session._follow({"url": text, "ie_key": ie_key})
+        return list(PlaylistEntries(session.ydl, top).get_requested_items())
+
+    return list(_videos(entry for _, entry in session._patiently(whole)))
+
+
+def _looked_up(video: FoundVideo, session: Session) -> FoundVideo:
+    info: Mapping[str, Any] = session._follow({"url": video.url})
+    return replace(
+        video,
+        title=_text(info, "title") or video.title,
+        channel=_text(info, "channel", "uploader") or video.channel,
+        license=_text(info, "license"),
+        upload_date=_date(info) or video.upload_date,
+        duration_s=_duration(info) if video.duration_s is None else video.duration_s,
+        form="live" if _is_live(info) else video.form,
+    )
 
 
 def _videos(entries: Iterator[Mapping[str, Any] | None]) -> Iterator[FoundVideo]:

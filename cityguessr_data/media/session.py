@@ -46,6 +46,7 @@ class Session:
     Args:
         folder: where a download goes; a lookup needs none.
         turn: waits until a page that a list points to may be asked for; raises where its site may not be asked.
+        found: called where the look-up of a download is over.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Session:
         halt: threading.Event,
         refused: Refused,
         turn: Callable[[str], None],
+        found: Callable[[], None],
     ) -> None:
+        self._found = found
         self.config, self.url, self.halt, self._progress = config, url, halt, progress
         self._refused, self._turn = refused, turn
         self._meter = Meter(config.limits)
@@ -110,6 +113,7 @@ class Session:
         try:
             self._check_known(entry)
             self._meter.looking_up = False
+            self._found()
             info = self.ydl.process_ie_result(entry, download=True)
         except _Drop as drop:
             return drop.dropped

@@ -21,6 +21,7 @@ from cityguessr_data.core.sources import read_sources
 from cityguessr_data.core.tables import harmless
 from cityguessr_data.core.taxonomy import Taxonomy
 from cityguessr_data.core.types import Place
+from cityguessr_data.media import talking
 from cityguessr_data.media.hosts import RefusedHostError
 from cityguessr_data.media.search import Searcher, search_config
 from cityguessr_data.run.store import Store
@@ -42,6 +43,7 @@ def _search() -> Iterator[None]:
     register()
     yield
     yt_dlp.globals.extractors.value = before
+    talking.BEFORE_TALKS.remove(register)
     os.environ.pop(BASE, None)
     if base is not None:
         os.environ[BASE] = base
