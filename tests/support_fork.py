@@ -48,6 +48,19 @@ _IMPORTS = (
     "vl_convert",
     "yt_dlp",
 )
+_IMPORTS_OF_BENCH = (
+    *_IMPORTS,
+    "accelerate",
+    "cityguessr_bench.evaluate_run",
+    "cityguessr_bench.tables.build",
+    "cityguessr_bench.train.run",
+    "torch._dynamo",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.videomae.modeling_videomae",
+    "transformers.models.vit.modeling_vit",
+    "transformers.models.vit_mae.modeling_vit_mae",
+)
+"""Of `cgtool bench` too, whose models take seconds to import."""
 _AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "FORCE_COLOR", "NO_COLOR", "TERM")
 """Beginnings of the names of variables that an interpreter or a library reads once, when it starts. Not `LD_`: OpenCV
 changes one when it is imported, and no test does."""
@@ -68,10 +81,10 @@ def can_fork(env: Mapping[str, str]) -> bool:
 class Forker:
     """A process that waits, imports made, to be forked: for one command line at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, imports: Sequence[str]) -> None:
         self._ours, theirs = socket.socketpair()
         self._running: int | None = None
-        code = f"from tests.support_fork import wait_to_be_forked; wait_to_be_forked({theirs.fileno()})"
+        code = f"from tests.support_fork import wait_to_be_forked; wait_to_be_forked({theirs.fileno()}, {imports!r})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], cwd=ROOT, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL,
             env=_ENVIRONMENT | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
@@ -121,32 +134,34 @@ class Forker:
             self._process.wait()
 
 
-_forker: Forker | None = None
+_forkers: dict[bool, Forker] = {}
+"""By whether they are for `cgtool bench`."""
 _one_at_a_time = threading.Lock()
 
 
 def run_forked(args: Sequence[str], env: Mapping[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
     """Run `cgtool` with `args` in a forked process, the first time after starting what it is forked from."""
-    global _forker
+    of_bench = args[:1] == ["bench"]
     with _one_at_a_time:
-        if _forker is None:
-            _forker = Forker()
-            atexit.register(_forker.end)
+        forker = _forkers.get(of_bench)
+        if forker is None:
+            forker = _forkers[of_bench] = Forker(_IMPORTS_OF_BENCH if of_bench else _IMPORTS)
+            atexit.register(forker.end)
         try:
-            return _forker.run(args, env, timeout_s)
+            return forker.run(args, env, timeout_s)
         except BaseException:  # a test's own time limit too: what is late of this answer must not reach the next test
-            atexit.unregister(_forker.end)
-            _forker.end()
-            _forker = None
+            atexit.unregister(forker.end)
+            forker.end()
+            del _forkers[of_bench]
             raise
 
 
-def wait_to_be_forked(descriptor: int) -> None:
+def wait_to_be_forked(descriptor: int, imports: Sequence[str]) -> None:
     """The waiting process: forks for each request, and in the forked process runs the command and ends with it."""
     import gc
     import importlib
 
-    for name in _IMPORTS:
+    for name in imports:
         importlib.import_module(name)
     others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
     names = {(task / "comm").read_text().strip() for task in others}

@@ -201,6 +201,7 @@ run.train(_request(Path(sys.argv[1]), Path(sys.argv[2])))
 """
 
 
+@pytest.mark.timeout(1800)
 def test_killed_at_any_moment(pack: Path, undisturbed: Path, tmp_path: Path) -> None:
     """kill -9, again and again, in a process of its own that saves after every step; then it is let end."""
     rng = random.Random(0)
