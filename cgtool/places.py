@@ -6,8 +6,10 @@ all commands (console.command). What a command prints of such a folder is told a
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,7 +18,7 @@ _DATA_SETS = frozenset({"out", "data", "compare"})
 _FILES = frozenset({("bench_evaluate", "out"), ("bench_table", "out"), ("bench_train", "run"), ("sources", "out")})
 """(module, argument) of those that are not, for all that."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_WORKING_COPY = re.compile(r"/[0-9a-f]{16}/")
+_WORKING_COPY = re.compile(r"/[0-9a-f]{16}(?=/)")
 """What the folder of a url has in its path: looked for first, since nearly no text has it."""
 
 
@@ -50,10 +52,22 @@ def told(text: str) -> str:
     if root not in text:
         return text
 
-    def url(found: re.Match[str]) -> str:
-        return url_of(Path(found[0])) or found[0]
+    for above in dict.fromkeys(re.findall(re.escape(root) + _WORKING_COPY.pattern, text)):
+        with suppress(OSError):  # somebody deleted it, or never made it
+            for folder in Path(above).iterdir():  # one, and perhaps what lies beside it for a while
+                if url := url_of(folder):
+                    for spelt in (str, _in_json, _in_ascii):
+                        # Not what lies beside it and begins so (core/remote_frames.py)
+                        text = spelt(url).join(re.split(re.escape(spelt(str(folder))) + r"(?!\.fetched)", text))
+    return text
 
-    return re.sub(re.escape(root) + r"/[0-9a-f]{16}/[^/\s,;:'\"`)]+", url, text)
+
+def _in_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _in_ascii(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 class Told:

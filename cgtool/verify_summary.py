@@ -48,6 +48,16 @@ def show_repaired(repaired: Repaired) -> None:
     redone, deleted = repaired.redone, repaired.deleted
     facts = [
         (len(deleted), f"{plural(len(deleted), 'leftover or unnamed file')} deleted: {some(deleted)}"),
+        (
+            len(repaired.kept),
+            f"{plural(len(repaired.kept), 'file')} {'stays' if len(repaired.kept) == 1 else 'stay'}, since what names "
+            f"{'it' if len(repaired.kept) == 1 else 'them'} is in doubt: {some(repaired.kept)}",
+        ),
+        (
+            len(repaired.from_manifests),
+            f"the tables of {plural(len(repaired.from_manifests), 'video')} made again from the manifests: "
+            f"{some(repaired.from_manifests)}",
+        ),
         (repaired.n_frames, f"{plural(repaired.n_frames, 'frame')} made anew from the source"),
         (len(redone.done), f"{plural(len(redone.done), 'video')} done again: {some(redone.done)}"),
         (len(repaired.reviewed), f"the review of {plural(len(repaired.reviewed), 'video')} applied again"),
@@ -80,6 +90,8 @@ def repair_json(repaired: Repaired) -> dict[str, Any]:
     return {
         "faults_before": repaired.before.findings.n,
         "deleted": repaired.deleted,
+        "kept": repaired.kept,
+        "from_manifests": repaired.from_manifests,
         "frames": repaired.n_frames,
         "done_again": list(repaired.redone.done),
         "failed": dict(repaired.redone.failed or {}),

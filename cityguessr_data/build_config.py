@@ -11,6 +11,7 @@ from .core.fingerprint import file_sha256
 from .core.remote_place import url_of
 from .media.download_config import DownloadConfig
 from .run.frame_sink import LAYOUTS, Layout
+from .run.remote_apart import cache_around, data_set_around
 from .stages.anonymise import AnonymiseConfig
 from .stages.clip import ClipConfig
 from .vision.scenes import SceneConfig, scene_files
@@ -22,7 +23,12 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Everything that a build can be told."""
+    """Everything that a build can be told.
+
+    Raises:
+        InputError: it is not fit.
+        StopError: an object store, on which places are looked at, does not answer.
+    """
 
     sources: Path
     out: Path
@@ -106,21 +112,27 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def _check_apart(out: Path, cache: Path) -> None:
-    """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos."""
+    """Refuse a cache where it, or what it holds, could lie in an output directory: it holds unblurred videos.
+
+    On an object store that is looked up: some requests, once a command.
+    """
     there, cached = url_of(out), url_of(cache)
     if there and cached and (f"{there}/".startswith(f"{cached}/") or f"{cached}/".startswith(f"{there}/")):
-        raise InputError(
-            f"the cache {cached} and the output directory {there} lie in one another, and a cache holds "
-            "unblurred videos",
-            "Give --cache a place of its own, outside --out",
-        )
+        raise _in_one_another(cached, there, "place")
+    if cached and (other := data_set_around(cached)):
+        raise _in_one_another(cached, other, "place")
+    if there and (other := cache_around(there)):
+        raise _in_one_another(other, there, "place")
     told, out = str(cache), out.resolve()
     for folder in (cache, *(cache / name for name in ("sources", "partial", "clips"))):
         resolved = folder.resolve()
         foreign = next((p for p in (resolved, *resolved.parents) if (p / ".cgtool" / "lock").exists()), None)
         if resolved == out or out in resolved.parents or resolved in out.parents or foreign:
-            raise InputError(
-                f"the cache {told} and the output directory {foreign or out} lie in one another, and a cache holds "
-                "unblurred videos",
-                "Give --cache a folder of its own, outside --out",
-            )
+            raise _in_one_another(told, str(foreign or out), "folder")
+
+
+def _in_one_another(cache: str, out: str, kind: str) -> InputError:
+    return InputError(
+        f"the cache {cache} and the output directory {out} lie in one another, and a cache holds unblurred videos",
+        f"Give --cache a {kind} of its own, outside --out",
+    )

@@ -161,6 +161,7 @@ def build(config: BuildConfig, listener: Listener) -> BuildResult:
             result.todo = find_todo(
                 store, plan.items, retry_failed=config.retry_failed, left=plan.left, removed=plan.removed
             )
+            downloader.cache.release_all(result.todo.done)
             tasks = [item.task for item in plan.items]
             result.report.failed += plan.failed
             result.report.postponed += plan.postponed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from .planning import is_elsewhere, read_plan
 from .publish.ledger import NotedExport, outdated_exports
 from .review.progress import ReviewProgress, read_progress
 from .run.ledger import LastFailure, last_failure
-from .run.remote_cache import delete_stored, stored_sources
+from .run.remote_cache import SENT, delete_stored, stored_sources
 from .run.store import Store
 from .run.take_out import is_unsettled
 from .run.tally import committed_rows
@@ -72,13 +72,14 @@ def read_status(out: Path) -> Status:
     """Read the status of `out`.
 
     Raises:
-        InputError: it is not an output directory, or its plan is damaged.
+        InputError: it is not an output directory, its plan is damaged, or parts of a video are missing.
     """
     store = Store(out)
     dataset = store.dataset()
     if dataset is None:
         raise InputError(f"{out} is not an output directory (it has no dataset.json)", "Name the --out of a build")
     committed = store.committed()
+    store.check_whole(committed)
     plan = read_plan(store)
     wanted = {video["video_id"]: video["fingerprint"] for video in plan.get("videos", ())}
     if not plan:
@@ -163,8 +164,7 @@ def drop_cache(out: Path, cache: Path | None = None) -> DroppedCache:
             folders = _folders(plan)
         doomed = doomed_files(plan, folders)
         stored = {folder: stored_sources(folder, plan["cached"]["fetched"]) for folder in folders}
-        sizes = [size for names in stored.values() for size in names.values()]
-        total = _bytes(doomed) + sum(sizes)
+        sizes = _sizes(stored, doomed)
         emptied = [folder for cache_folder in folders for folder in _own_folders(cache_folder, plan["cached"])]
         for folder, names in stored.items():
             delete_stored(folder, names)
@@ -176,7 +176,7 @@ def drop_cache(out: Path, cache: Path | None = None) -> DroppedCache:
         left = [folder for folder in plan["cached"]["folders"] if _folder(folder) not in folders]
         kept = plan["cached"] if left else {"fetched": [], "videos": []}
         store.write_plan(plan | {"cached": kept | {"folders": left}})
-    return DroppedCache(tuple(folders), len(doomed) + len(sizes), total)
+    return DroppedCache(tuple(folders), len(sizes), sum(sizes.values()))
 
 
 def doomed_files(plan: dict[str, Any], folders: Sequence[Path] | None = None) -> list[Path]:
@@ -212,8 +212,14 @@ def _folder(place: str) -> Path:
 
 def _cache_bytes(plan: dict[str, Any]) -> int:
     fetched = plan.get("cached", {}).get("fetched", ())
-    stored = sum(size for folder in _folders(plan) for size in stored_sources(folder, fetched).values())
-    return stored + _bytes(doomed_files(plan))
+    stored = {folder: stored_sources(folder, fetched) for folder in _folders(plan)}
+    return sum(_sizes(stored, doomed_files(plan)).values())
+
+
+def _sizes(stored: Mapping[Path, Mapping[str, int]], files: Sequence[Path]) -> dict[Path, int]:
+    """Bytes by path, of what lies on object stores and what lies here; once, where a file is a copy of an object."""
+    there = {folder / name: size for folder, names in stored.items() for name, size in names.items()}
+    return {path: path.lstat().st_size for path in files if path.suffix != SENT} | there
 
 
 def _named_cache(out: Path, cache: Path) -> Path:
@@ -227,10 +233,6 @@ def _named_cache(out: Path, cache: Path) -> Path:
 
 def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
     return (path for path in folder.glob(pattern) if path.is_file() or path.is_symlink())
-
-
-def _bytes(files: Sequence[Path]) -> int:
-    return sum(path.lstat().st_size for path in files)
 
 
 def _clip_of(name: str) -> str | None:

@@ -7,6 +7,7 @@ An act gets the request's handler and writes what it likes to its socket; the co
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import socket
@@ -105,6 +106,7 @@ def flood(piece: bytes, content_type: str, chunked: bool, most_bytes: int) -> Ac
     return act
 
 
+@functools.cache
 def gzip_of_zeros(size_bytes: int) -> bytes:
     """A gzip body of so many zeros, about a thousandth of it."""
     packer, out, block = zlib.compressobj(9, zlib.DEFLATED, 31), io.BytesIO(), bytes(1 << 20)

@@ -5,6 +5,7 @@ The detector is loaded once. What only processes can show (a worker that dies, a
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cityguessr_data.run.compute import Compute, Failed, Staged
@@ -79,6 +81,12 @@ class InlineExecutor:
         work_off(items, fetch, _InlineCrew(compute, listener), new_staging, handle, listener)
 
 
+@functools.cache
+def _command(app: Any) -> Any:
+    """What Typer makes of the app for each call, which costs as much as the build of a tiny video."""
+    return typer.main.get_command(app)
+
+
 def cgtool_inline(*args: object) -> subprocess.CompletedProcess[str]:
     """As `support_build.cgtool`, but in this process."""
     from cgtool.app import app
@@ -91,6 +99,7 @@ def cgtool_inline(*args: object) -> subprocess.CompletedProcess[str]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("cityguessr_data.pipeline", "cityguessr_data.over_frames.go"):
             patch.setattr(f"{module}.LocalExecutor", Executor)
+        patch.setattr("typer.testing._get_command", _command)
         try:
             done = CliRunner().invoke(app, words)
         finally:

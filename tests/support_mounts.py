@@ -4,17 +4,21 @@
     def test_something(tmp_path): ...
         with disk(tmp_path / "out", pages=20) as folder: ...
 
-The test runs again in a process of its own, as root of a namespace; where the system allows none it is skipped.
+Such tests of a file run again together in one process of their own, as root of a namespace, and each ends here as it
+ended there; where the system allows no namespace they are skipped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,25 +31,41 @@ PAGE_BYTES = 4096
 
 def own_mounts(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test where it may mount what it likes."""
+    if os.environ.get(_INSIDE):
+        return test
 
     @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        if os.environ.get(_INSIDE):
-            test(*args, **kwargs)
-            return
-        way = _way()
-        if way is None:
+    def run(*args: Any, request: pytest.FixtureRequest, **kwargs: Any) -> None:
+        if _way() is None:
             pytest.skip("no mount namespace is to be had here")
-        name = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))} | {_INSIDE: "1"}
+        chosen = [item for item in request.session.items if hasattr(getattr(item, "obj", None), _INSIDE)]
+        ended = _run_inside(tuple(item.nodeid for item in chosen if item.path == request.node.path))
+        assert ended.get(request.node.name) == "passed", ended["said"]
+
+    had = inspect.signature(test)
+    asks = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY)
+    run.__signature__ = had.replace(parameters=[*had.parameters.values(), asks])  # type: ignore[attr-defined]
+    setattr(run, _INSIDE, True)
+    return pytest.mark.timeout(3600)(run)  # there each has its own limit
+
+
+@functools.cache
+def _run_inside(node_ids: tuple[str, ...]) -> dict[str, str]:
+    """Run tests in a namespace: how each ended, by its name, and what pytest `said`."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))} | {_INSIDE: "1"}
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        words = ["-q", "-n0", "-p", "no:cacheprovider", f"--junit-xml={report.name}", *node_ids]
         done = subprocess.run(
-            [*way, sys.executable, "-m", "pytest", "-q", "-n0", "-x", "-p", "no:cacheprovider", name],
+            [*(_way() or ()), sys.executable, "-m", "pytest", *words],
             env=env, capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[1],
         )  # fmt: skip
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        assert "1 passed" in done.stdout, done.stdout
-
-    return run
+        written = Path(report.name).read_bytes()
+    ended = {"said": f"{done.stdout}\n{done.stderr}"}
+    for case in ElementTree.fromstring(written).iter("testcase") if written else ():
+        bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        if bad or case.attrib["name"] not in ended:
+            ended[case.attrib["name"]] = bad[0] if bad else "passed"
+    return ended
 
 
 @functools.cache

@@ -22,6 +22,12 @@ from urllib.parse import parse_qs, unquote
 
 BUCKET = "bucket"
 _WRITES = ("PUT", "POST", "DELETE")
+_ANSWERS = {
+    "slow-down": ("503 Slow Down", "SlowDown"),
+    "error": ("500 Error", "InternalError"),
+    "denied": ("403 Forbidden", "AccessDenied"),
+    "no-upload": ("404 Not Found", "NoSuchUpload"),
+}
 
 Answer = Iterable[bytes]
 
@@ -128,8 +134,9 @@ class S3:
 def faulty(server: S3, app: Callable[..., Answer]) -> Callable[..., Answer]:
     """`app` with the faults of `server`.
 
-    slow-down, error: 503 and 500 as S3 answers them. reset: half the body is read, then the connection is reset.
-    kill: the victim is killed, and the request is never carried out.
+    slow-down, error, denied, no-upload: 503, 500, 403 and 404 as S3 answers them. reset: half the body is read, then
+    the connection is reset. lost: the request is carried out, and the connection is reset in place of an answer. kill:
+    the victim is killed, and the request is never carried out.
     """
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Answer:
@@ -141,14 +148,17 @@ def faulty(server: S3, app: Callable[..., Answer]) -> Callable[..., Answer]:
                 os.kill(server.victim, signal.SIGKILL)
             fault = "reset"
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        if fault == "reset":
-            environ["wsgi.input"].read(length // 2)
+        if fault in ("reset", "lost"):
+            if fault == "lost":
+                list(app(environ, lambda *_: lambda _: None))
+            else:
+                environ["wsgi.input"].read(length // 2)
             connection: socket.socket = environ["werkzeug.socket"]
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(connection.detach())  # close() would wait for the files made of it
             return []
         environ["wsgi.input"].read(length)
-        status, code = ("503 Slow Down", "SlowDown") if fault == "slow-down" else ("500 Error", "InternalError")
+        status, code = _ANSWERS[fault]
         body = f"<Error><Code>{code}</Code><Message>Please reduce your request rate.</Message></Error>".encode()
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [body]

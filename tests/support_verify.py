@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cityguessr_data.build_config import BuildConfig
 from cityguessr_data.core.taxonomy import Taxonomy
 from cityguessr_data.run.assemble import assemble
-from cityguessr_data.run.compute import Failed, Staged
+from cityguessr_data.run.compute import Compute, Failed, Staged
 from cityguessr_data.run.executor import Fetched, Postponed
 from cityguessr_data.run.parts import encode_jpeg
 from cityguessr_data.run.store import Store
@@ -24,8 +25,9 @@ from cityguessr_data.verify.findings import Fault
 from cityguessr_data.verify.redo import Means
 from cityguessr_data.verify.repair import Repaired, repair
 from cityguessr_data.verify.verify import Sources, VerifyConfig, VerifyResult, verify
-from tests.support_build import SHORT, cgtool, write_sources
+from tests.support_build import SHORT, write_sources
 from tests.support_imported import write_colour_model
+from tests.support_inline import InlineExecutor, cgtool_inline
 from tests.support_video import numbered_video
 
 FACES, OTHER, PLAIN = "film", "later", "numbers"
@@ -68,12 +70,16 @@ def build_whole(root: Path, film: Path, *more: object) -> Whole:
     cities = {FACES: "Tokyo", OTHER: "Tokyo", PLAIN: "London"}
     rows = [{"url": f"src/{n}.mp4", "city": city, "video_id": n, "note": f"of {n}"} for n, city in cities.items()]
     whole = Whole(root, write_sources(root / "sources.csv", rows), write_colour_model(root))
-    done = cgtool("build-dataset", whole.table, "--out", whole.out, *whole.options(), *more)
-    assert done.returncode == 0, done.stderr
+    run("build-dataset", whole.table, "--out", whole.out, *whole.options(), *more)
     for by in ("clip", "video"):
-        done = cgtool("split", whole.out, "--by", by, "--test", "0.4")
-        assert done.returncode == 0, done.stderr
+        run("split", whole.out, "--by", by, "--test", "0.4")
     return whole
+
+
+def run(*words: object) -> None:
+    """A command in this process, which goes well."""
+    done = cgtool_inline(*words)
+    assert done.returncode == 0, done.stderr
 
 
 def look(out: Path, sources: Sources = "all") -> VerifyResult:
@@ -81,10 +87,10 @@ def look(out: Path, sources: Sources = "all") -> VerifyResult:
     return verify(VerifyConfig(out, sources))
 
 
-def mended(out: Path, whole: Whole, **means: object) -> Repaired:
-    """Repair OUT in this process, with one worker."""
+def mended(out: Path, whole: Whole, sources: Sources = "none", **means: object) -> Repaired:
+    """Repair OUT in this process; what frames show is looked at where a test is about that."""
     given = Means(**{"scene_model": whole.model, "workers": 1, **means})  # type: ignore[arg-type]
-    return repair(VerifyConfig(out, "all"), given, Silent(), None, lambda _step: None)
+    return repair(VerifyConfig(out, sources), given, Silent(), None, lambda _step: None)
 
 
 def told(result: VerifyResult) -> list[str]:
@@ -121,6 +127,11 @@ def put_together(out: Path) -> None:
     store = Store(out)
     assemble(store)
     store.write_dataset({**(store.dataset() or {}), "counts": count(store)})
+
+
+def forget(out: Path) -> None:
+    """Nothing is left that tells what parts said: what is damaged must be done again."""
+    (out / "manifests" / "frames.parquet").unlink(missing_ok=True)
 
 
 def replace_frame(out: Path, unit: str, row: int, jpeg: bytes) -> None:
@@ -172,6 +183,33 @@ def city_of(name: str) -> int:
     label = Taxonomy.named("cityguessr166").label("city", name)
     assert label is not None
     return label
+
+
+class HereExecutor(InlineExecutor):
+    """Computes in this process; the detector is loaded once for all data sets that are built alike."""
+
+    kept: dict[str, Compute] = {}  # noqa: RUF012 - of InlineExecutor
+
+    def run(self, items: Any, fetch: Any, factory: Any, *more: Any) -> None:
+        """See Executor.run."""
+        super().run(items, fetch, _Stages(factory), *more)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """A factory known by what it computes, not by where the data set lies."""
+
+    make: Any
+
+    def __call__(self) -> Compute:
+        made: Compute = self.make()
+        return made
+
+    def __repr__(self) -> str:
+        config = self.make.args[0]
+        if not isinstance(config, BuildConfig):
+            return repr(self.make)
+        return repr((config.clip, config.anonymise, config.scenes, config.jpeg_quality, config.layout))
 
 
 class Silent:

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support_build import CGTOOL, SHORT, cgtool, hear_ctrl_c, write_sources
+from tests.support_build import CGTOOL, SHORT, hear_ctrl_c, write_sources
+from tests.support_inline import cgtool_inline
 from tests.support_kill import assert_same_data, children, committed, gone, leftovers, orphans, wait_for
 from tests.support_server import Server, Slow
 
 KILLS = int(os.environ.get("CGTOOL_KILLS", "2"))
+WORKERS = "1" if KILLS < 4 else "2"
 NETWORK = ("--allow-private-hosts", "--rate", "1e9")
 PHASES = ("fetching", "computing", "committing", "publishing", "start", "anything")
 SIGNALS = ((signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,))
@@ -55,7 +57,7 @@ def test_an_interrupted_build_ends_cleanly_and_goes_on(
             {"url": "film1.mp4", "city": "Tokyo", "video_id": "film1"},
         ]
         table = write_sources(tmp_path / "s.csv", rows)
-        words = ["build-dataset", str(table), *SHORT, *NETWORK, "--out"]
+        words = ["build-dataset", str(table), "--workers", WORKERS, *SHORT, *NETWORK, "--out"]
         n_rounds = max(1, KILLS // 4)
         for number in range(first, first + 2 * n_rounds, 2):
             phase, signals = PHASES[number % len(PHASES)], SIGNALS[number % len(SIGNALS)]
@@ -88,9 +90,9 @@ def test_an_interrupted_build_ends_cleanly_and_goes_on(
                 committed(out)
                 assert not leftovers(out) or process.returncode == 130, where
         server.always("/film0.mp4", None)
-        done = cgtool(*words, out)
+        done = cgtool_inline(*words, out)
         assert done.returncode == 0, done.stderr
-        assert cgtool(*words, calm).returncode == 0
+        assert cgtool_inline(*words, calm).returncode == 0
     assert_same_data(out, calm)
     assert not leftovers(out)
     assert not orphans(out)

@@ -21,7 +21,8 @@ import pytest
 
 from cityguessr_data.review.decisions import Decision, DecisionLog, new_id
 from cityguessr_data.run.store import Store
-from tests.support_build import CGTOOL, SHORT, cgtool, tree_digest, write_sources
+from tests.support_build import CGTOOL, SHORT, tree_digest, write_sources
+from tests.support_inline import cgtool_inline
 
 KILLS = int(os.environ.get("CGTOOL_KILLS", "2"))
 VIDEOS = [f"film{i}" for i in range(8)]
@@ -82,11 +83,11 @@ def test_a_chain_of_kills_ends_like_an_undisturbed_run(tmp_path: Path, face_film
         shutil.copy(face_film, tmp_path / f"{name}.mp4")
     rows = [{"url": f"{name}.mp4", "city": "Tokyo", "video_id": name} for name in VIDEOS]
     out, calm = tmp_path / "out", tmp_path / "calm"
-    assert cgtool("build-dataset", write_sources(tmp_path / "s.csv", rows), "--out", out, *SHORT).returncode == 0
+    assert cgtool_inline("build-dataset", write_sources(tmp_path / "s.csv", rows), "--out", out, *SHORT).returncode == 0
     decide(out)
     shutil.copytree(out, calm)
     built = whole(out)
-    done = cgtool("review", calm, "--apply", "--json", fresh=True)
+    done = cgtool_inline("review", calm, "--apply", "--json")
     assert done.returncode == 0, done.stderr
     wanted = whole(calm)
 
@@ -94,8 +95,9 @@ def test_a_chain_of_kills_ends_like_an_undisturbed_run(tmp_path: Path, face_film
     landed = 0
     for _ in range(KILLS):
         process = subprocess.Popen(
-            [*CGTOOL, "review", str(out), "--apply"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            [*CGTOOL, "review", str(out), "--apply", "--workers", "1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         first = time.monotonic() + 30
         while process.poll() is None and not any((out / ".cgtool").glob("s*/*")) and time.monotonic() < first:
             time.sleep(0.005)
@@ -108,7 +110,7 @@ def test_a_chain_of_kills_ends_like_an_undisturbed_run(tmp_path: Path, face_film
         for path, digest in whole(out).items():
             assert digest in (wanted.get(path), built[path]), "as it was, or as it is to be"
     assert landed >= 1
-    done = cgtool("review", out, "--apply", fresh=True)
+    done = cgtool_inline("review", out, "--apply")
     assert done.returncode == 0, done.stderr
     assert whole(out) == wanted
     for name in ("clips", "frames", "faces"):

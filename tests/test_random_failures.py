@@ -1,6 +1,6 @@
 """Ten in a hundred steps of every stage fail, some with their worker: no row is lost, and retrying completes all.
 
-Twenty videos here; `make torture` sets CGTOOL_RANDOM_VIDEOS to 200.
+A dozen videos here; `make torture` sets CGTOOL_RANDOM_VIDEOS to 200.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support_kill import Eye, assert_same_data, committed, leftovers, orph
 from tests.support_random import STAGES, WAYS, Script
 from tests.support_video import write_frames
 
-VIDEOS = int(os.environ.get("CGTOOL_RANDOM_VIDEOS", "20"))
+VIDEOS = int(os.environ.get("CGTOOL_RANDOM_VIDEOS", "12"))
 SHARE = 0.1
 SAMPLES = 2
 

@@ -11,6 +11,7 @@ directory works for an object store, what is not on the local disk is read from 
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import tarfile
 import threading
@@ -126,7 +127,7 @@ class FrameFiles:
     def _open(self, file: str) -> BinaryIO:
         """A file that holds frames, for reading: with `_stat`, all that touches the disk here."""
         try:
-            return (self.out / file).open("rb")
+            return _open_regular(self.out / file)
         except FileNotFoundError:
             if self._remote is None or not is_under(file):
                 raise
@@ -163,6 +164,20 @@ class FrameFiles:
                     self._indexes.popitem(last=False)
             self._indexes.move_to_end(file)
             return held
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe in its place would have the reader wait for ever.
+
+    Raises:
+        OSError: it is not there, or is no regular file.
+    """
+    waits_not = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    stream = os.fdopen(os.open(path, os.O_RDONLY | waits_not), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return stream
 
 
 def _read_index(stream: BinaryIO, mark: tuple[int, int]) -> _Index:

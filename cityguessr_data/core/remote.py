@@ -8,7 +8,7 @@ times. What a request of the store says of an error is never shown whole: it may
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,10 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import remote_s3
 from .atomic import partial_name, sync_folder
 from .errors import MachineError, disk_full_stops
 from .remote_place import url_of
-from .remote_tries import names_no_bucket, tried
+from .remote_s3 import is_s3
+from .remote_tries import n_tries, names_no_bucket, tried
 
 Got = TypeVar("Got")
 
@@ -29,7 +31,7 @@ _AT_ONCE = 8
 _DELETED_AT_ONCE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What a listing says of an object."""
 
@@ -55,11 +57,12 @@ class Remote:
 
     url: str
     before_write: Callable[[], None] = field(default=lambda: None, repr=False)
-    """Called before each request that changes something; may raise."""
+    """Called before each request that changes something, each time it is made; may raise."""
 
     def __post_init__(self) -> None:
-        self._fs = _file_system(self.url.partition("://")[0])
-        self._root = self.url.partition("://")[2]
+        protocol, _, self._root = self.url.partition("://")
+        self._tries = n_tries(protocol)
+        self._fs = _file_system(protocol)
 
     def list(self, folder: str = "", *, deep: bool = True, start: str = "") -> dict[str, Entry]:
         """What lies below `folder`, by name: a request a thousand objects.
@@ -68,24 +71,36 @@ class Remote:
             deep: also in folders below; False leaves those out.
             start: of the names within `folder`; others are left out.
         """
-        where = f"{self._root}/{folder}".rstrip("/")
+        return {name: entry for page in self.pages(folder, deep=deep, start=start) for name, entry in page.items()}
 
-        def ask() -> dict[str, Entry]:
+    def pages(self, folder: str = "", *, deep: bool = True, start: str = "") -> Iterator[dict[str, Entry]]:
+        """The same in pages of up to a thousand, where the store gives pages: for listings too long to be kept."""
+        inside, where = self._root + "/", f"{self._root}/{folder}".rstrip("/")
+        what = f"list {folder or 'it'}"
+        if is_s3(self._fs):
+            bucket = self._root.partition("/")[0]
+            for page in remote_s3.pages(self._fs, self._ask, what, f"{where}/{start}", deep=deep):
+                objects = (info for info in page if info["Size"] or not info["Key"].endswith("/"))  # an empty folder
+                yield {f"{bucket}/{info['Key']}".removeprefix(inside): _entry(info) for info in objects}
+            return
+
+        def ask() -> dict[str, Any]:
             try:
                 if deep:
-                    by_store = {"prefix": start} if start and hasattr(self._fs, "call_s3") else {}
-                    found = self._fs.find(where, detail=True, **by_store)
-                else:
-                    found = {info["name"]: info for info in self._fs.ls(where, detail=True)}
+                    return dict(self._fs.find(where, detail=True))
+                return {info["name"]: info for info in self._fs.ls(where, detail=True)}
             except FileNotFoundError as exc:
                 if names_no_bucket(exc):
                     raise
                 return {}
-            inside, names = self._root + "/", {name.lstrip("/"): info for name, info in found.items()}
-            files = {n: i for n, i in names.items() if i["type"] == "file" and n.startswith(f"{where}/{start}")}
-            return {name.removeprefix(inside): _entry(info) for name, info in files.items()}
 
-        return self._ask(f"list {folder or 'it'}", ask)
+        names = {name.lstrip("/"): info for name, info in self._ask(what, ask).items()}
+        files = {n: i for n, i in names.items() if i["type"] == "file" and n.startswith(f"{where}/{start}")}
+        yield {name.removeprefix(inside): _entry(info) for name, info in files.items()}
+
+    def some(self, folder: str) -> Sequence[str]:
+        """A few names right below `folder`, none where nothing is: one request, however many there are."""
+        return tuple(next(self.pages(folder, deep=False), {}))
 
     def info(self, name: str) -> Entry | None:
         """What the store says of one object; None where it is not there."""
@@ -105,7 +120,8 @@ class Remote:
         Raises:
             FileNotFoundError: it is not there.
         """
-        return bytes(self._ask(f"read {name}", lambda: self._fs.cat_file(self._path(name), **self._whole())))
+        whole = {"max_concurrency": 1} if is_s3(self._fs) else {}  # s3fs asks for the size first, to read large ones
+        return bytes(self._ask(f"read {name}", partial(self._fs.cat_file, self._path(name), **whole)))
 
     def get(self, name: str, target: Path) -> None:
         """Bring an object to a file, which is whole or absent.
@@ -130,9 +146,13 @@ class Remote:
             incoming.unlink(missing_ok=True)
         sync_folder(target.parent)
 
-    def put(self, name: str, source: Path) -> None:
-        """Write an object from a file."""
-        self._write(f"write {name}", lambda: self._fs.put_file(str(source), self._path(name), **self._in_parts()))
+    def put(self, name: str, source: Path) -> str:
+        """Write an object from a file. Returns its token, or nothing where the store does not tell it at once."""
+        what, path = f"write {name}", self._path(name)
+        if is_s3(self._fs):
+            return remote_s3.put(self._fs, self._write, what, path, source, _side_by_side)
+        self._write(what, lambda: self._fs.put_file(str(source), path))
+        return ""
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Write a small object."""
@@ -150,13 +170,24 @@ class Remote:
 
         return self._write(f"create {name}", ask)
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object within the store.
+    def copy(self, source: str, target: str, size: int | None = None) -> str:
+        """Copy an object within the store. Returns the token of the new one, or nothing, as `put`.
 
+        Args:
+            size: in bytes, where that is known.
         Raises:
             FileNotFoundError: it is not there.
         """
-        self._write(f"copy {source}", lambda: self._fs.cp_file(self._path(source), self._path(target)))
+        one, other = self._path(source), self._path(target)
+        if is_s3(self._fs):
+            return self._write(f"copy {source}", lambda: remote_s3.copy(self._fs, one, other, size))
+        self._write(f"copy {source}", lambda: self._fs.cp_file(one, other))
+        return ""
+
+    def token(self, name: str) -> str | None:
+        """The token of an object; None where it is not there."""
+        entry = self.info(name)
+        return None if entry is None else entry.token
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects; one that is not there is no error."""
@@ -178,42 +209,33 @@ class Remote:
 
         _side_by_side([partial(get, name, path) for name, path in targets.items()])
 
-    def copy_many(self, targets: Mapping[str, str]) -> None:
-        """`copy` for several (source -> target), side by side; ends at the first that fails."""
-        _side_by_side([partial(self.copy, source, target) for source, target in targets.items()])
+    def copy_many(self, targets: Mapping[str, tuple[str, int]]) -> None:
+        """`copy` for several (source -> target, bytes), side by side; ends at the first that fails."""
+        _side_by_side([partial(self.copy, source, target, size) for source, (target, size) in targets.items()])
 
-    def abort_uploads(self) -> int:
-        """End the uploads in parts that a killed run left below the url: they cost and are seen by nobody.
+    def uploads(self, start: str = "") -> Sequence[tuple[str, str]] | None:
+        """Uploads in parts that nobody has ended, of names that start so; None where the store refuses to tell."""
+        if not is_s3(self._fs):
+            return []
+        try:
+            return remote_s3.uploads(self._fs, self._ask, self._path(start))
+        except MachineError:
+            return None
 
-        Returns how many there were; 0 also where the store knows no such thing.
+    def end_uploads(self, start: str = "") -> int:
+        """End them: they cost and are seen by nobody. That is all, so it is no error where the store refuses it.
+
+        Returns how many were ended.
         """
-        if not hasattr(self._fs, "list_multipart_uploads"):
-            return 0
-        bucket, _, inside = self._root.partition("/")
-
-        def ask() -> list[tuple[str, str]]:
-            said = self._fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=inside + "/")
-            return [(one["Key"], one["UploadId"]) for one in said.get("Uploads", ())]
-
-        left = self._ask("list unfinished uploads", ask)
-        for key, upload in left:
-            try:
-                self._write("end an unfinished upload", partial(self._fs.abort_mpu, bucket, key, upload))
-            except FileNotFoundError:  # ended meanwhile
-                continue
-        return len(left)
+        n = 0
+        for path, upload in self.uploads(start) or ():
+            with suppress(FileNotFoundError, MachineError):  # ended meanwhile, or refused: `verify` tells of those left
+                self._write("end an unfinished upload", partial(remote_s3.end_upload, self._fs, path, upload))
+                n += 1
+        return n
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
-
-    def _in_parts(self) -> dict[str, int]:
-        """How big the parts of an upload are: the store's usual size, or $CGTOOL_PART_MB."""
-        told = os.environ.get("CGTOOL_PART_MB")
-        return {"chunksize": int(float(told) * (1 << 20))} if told and hasattr(self._fs, "call_s3") else {}
-
-    def _whole(self) -> dict[str, int]:
-        """Small objects in one request: s3fs asks for the size first, to read large ones side by side."""
-        return {"max_concurrency": 1} if hasattr(self._fs, "call_s3") else {}
 
     def _write(self, what: str, ask: Callable[[], Got]) -> Got:
         def guarded() -> Got:
@@ -223,16 +245,15 @@ class Remote:
         return self._ask(what, guarded)
 
     def _ask(self, what: str, ask: Callable[[], Got]) -> Got:
-        return tried(self.url, what, ask)
+        return tried(self.url, what, ask, self._tries)
 
 
 def _file_system(protocol: str) -> Any:
     import fsspec
 
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
-    if protocol in ("s3", "s3a"):
-        tries = int(os.environ.get("AWS_MAX_ATTEMPTS", "5"))
-        options["config_kwargs"] = {"retries": {"mode": "standard", "total_max_attempts": tries}}
+    if protocol == "s3":
+        options["config_kwargs"] = {"retries": {"mode": "standard", "total_max_attempts": 1}}  # remote_tries.n_tries
     try:
         found = fsspec.filesystem(protocol, **options)
     except ImportError as exc:
@@ -240,8 +261,8 @@ def _file_system(protocol: str) -> Any:
 
         check_protocol(protocol)
         raise MachineError(f"the package for {protocol}:// does not work ({exc})", "Install it again") from exc
-    if protocol in ("s3", "s3a"):
-        found.retries = 1  # botocore's tries are the tries
+    if protocol == "s3":
+        found.retries = 1
     return found
 
 
@@ -249,34 +270,30 @@ def _entry(info: Mapping[str, Any]) -> Entry:
     told = next((info[key] for key in ("LastModified", "mtime", "updated", "created") if info.get(key)), None)
     changed = datetime.fromtimestamp(told, UTC) if isinstance(told, float) else told
     changed = changed if isinstance(changed, datetime) else None
-    token = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or f"{info['size']} {changed}")
-    return Entry(int(info["size"] or 0), token.strip('"'), changed)
+    token = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or f"{info.get('size')} {changed}")
+    return Entry(int(info.get("size") or info.get("Size") or 0), token.strip('"'), changed)
 
 
 def _delete(fs: Any, paths: list[str]) -> None:
-    """Delete up to a thousand objects. s3fs's own way of many at once keeps errors of single ones to itself."""
-    if not hasattr(fs, "call_s3"):
-        for path in paths:
-            if fs.exists(path):
-                fs.rm_file(path)
+    """Delete up to a thousand objects."""
+    if is_s3(fs):
+        remote_s3.delete(fs, paths)
         return
-    bucket = paths[0].partition("/")[0]
-    keys = [{"Key": path.partition("/")[2]} for path in paths]
-    said = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-    if said.get("Errors"):
-        raise OSError(f"{len(said['Errors'])} objects were not deleted: {said['Errors'][0].get('Code')}")
+    for path in paths:
+        if fs.exists(path):
+            fs.rm_file(path)
 
 
-def _side_by_side(jobs: list[Callable[[], None]]) -> None:
+def _side_by_side(jobs: Sequence[Callable[[], Got]]) -> list[Got]:
+    """What the jobs give; ends at the first that fails."""
     if len(jobs) < 2:
-        for job in jobs:
-            job()
-        return
+        return [job() for job in jobs]
     pool = ThreadPoolExecutor(min(_AT_ONCE, len(jobs)), thread_name_prefix="remote")
     try:
         futures = [pool.submit(job) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for one in done:
             one.result()
+        return [one.result() for one in futures]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

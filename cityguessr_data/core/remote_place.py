@@ -20,6 +20,8 @@ from .errors import InputError, MachineError
 NOTE = ".cgtool/remote.json"
 """Below a local folder that works for a url."""
 
+_ONE_NAME = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs", "ssh": "sftp", "arrow_hdfs": "hdfs"}
+"""Of protocols that name one store: a place has one url, or two places could not be told to be the same."""
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 
 
@@ -39,6 +41,7 @@ def place_of(text: str) -> str | Path:
     if found is None:
         return Path(text)
     protocol, rest = found[1].lower(), found[2]
+    protocol = _ONE_NAME.get(protocol, protocol)
     if protocol in ("file", "local"):
         return Path("/" + unquote(rest.removeprefix("localhost/")).lstrip("/"))
     whole = f"{protocol}://{rest}"
@@ -75,7 +78,7 @@ def check_protocol(protocol: str) -> None:
     except ValueError as exc:
         raise InputError(f"{protocol}:// is no protocol that is known", "Give a folder or an s3:// url") from exc
     except ImportError as exc:
-        needs = "'cgtool[s3]'" if protocol in ("s3", "s3a") else _package(known_implementations.get(protocol, {}))
+        needs = "'cgtool[s3]'" if protocol == "s3" else _package(known_implementations.get(protocol, {}))
         raise MachineError(f"the package for {protocol}:// is not installed", f"pip install {needs}") from exc
 
 

@@ -8,19 +8,31 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .environment import number_told
 from .errors import MachineError, StopError
 
 Got = TypeVar("Got")
 
 ROUNDS = 3
-"""Times that a failed request is made by us; within each, botocore tries AWS_MAX_ATTEMPTS times (5 by default)."""
+"""Times that a failed request is made; to S3 AWS_MAX_ATTEMPTS times as often (n_tries)."""
 _WAIT_S = 0.5
-"""Before the second round; twice that before the third."""
+"""Before the second time; twice that before the third, and so on, up to the next."""
+_LONGEST_WAIT_S = 5.0
 _LOCAL = frozenset({errno.EFBIG, errno.ENOSPC, errno.EDQUOT})
 """Of our own disk."""
 
 
-def tried(url: str, what: str, ask: Callable[[], Got]) -> Got:
+def n_tries(protocol: str) -> int:
+    """How often a failed request is made in all. Of S3 botocore makes each once: what is to be asked before a request
+    that writes (Remote.before_write) is then asked before every one that leaves.
+
+    Raises:
+        InputError: $AWS_MAX_ATTEMPTS is no number of 1 or more.
+    """
+    return ROUNDS * int(number_told("AWS_MAX_ATTEMPTS", 5, 1)) if protocol == "s3" else ROUNDS
+
+
+def tried(url: str, what: str, ask: Callable[[], Got], tries: int = ROUNDS) -> Got:
     """What `ask` gives, asked a bounded number of times.
 
     Args:
@@ -31,9 +43,9 @@ def tried(url: str, what: str, ask: Callable[[], Got]) -> Got:
         StopError: it failed every time.
     """
     last: Exception | None = None
-    for number in range(ROUNDS):
+    for number in range(tries):
         if number:
-            time.sleep(_WAIT_S * 2 ** (number - 1) * random.uniform(0.5, 1.5))
+            time.sleep(min(_LONGEST_WAIT_S, _WAIT_S * 2 ** (number - 1)) * random.uniform(0.5, 1.5))
         try:
             return ask()
         except FileNotFoundError as exc:
@@ -76,6 +88,12 @@ def _failures() -> tuple[type[Exception], ...]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         found += [BotoCoreError, ClientError]
+    except ImportError:
+        pass
+    try:
+        from aiohttp import ClientError as HttpError  # an answer that breaks off while it is read
+
+        found.append(HttpError)
     except ImportError:
         pass
     return tuple(found)

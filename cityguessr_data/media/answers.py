@@ -7,6 +7,7 @@ off the connection, so headers, chunks, redirects and encrypted connections are 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import re
@@ -159,7 +160,7 @@ class Answer(UrllibResponseAdapter):  # type: ignore[misc]
         if getattr(self.fp, "length", None):  # http.client tells this only to who reads in one go
             raise TransportError(f"incomplete read: {self.fp.length} bytes more expected")
         page = b"".join(parts)
-        check_manifest(self._head + page)
+        check_manifest(self._head + page, self.headers.get("Content-Type", ""), self._meter.in_pieces)
         return page
 
 
@@ -185,7 +186,7 @@ def page_too_large(limits: Limits) -> MediaError:
 
 
 def unpacked(response: Any, limits: Limits) -> Any:
-    """A response whose body was packed for the way, unpacked in memory; any other as it is.
+    """A response whose body was packed for the way, unpacked in memory and itself closed; any other as it is.
 
     Raises:
         MediaError: it unpacks to more than a page may have. Videos do not come packed.
@@ -195,6 +196,11 @@ def unpacked(response: Any, limits: Limits) -> Any:
     codings = [name for name in codings if name not in ("", "identity")]
     if not codings:
         return response
+    with contextlib.closing(response):  # where it is refused, nobody else knows that it is open
+        return _plain(response, codings, limits)
+
+
+def _plain(response: Any, codings: list[str], limits: Limits) -> Any:
     if set(codings) - set(_WBITS) or len(codings) > _MOST_CODINGS:
         raise OSError(f"connection broken: the answer is packed as {', '.join(codings)[:40]!r}, which was not offered")
     body = response.read(limits.most_page_bytes + 1)

@@ -24,6 +24,19 @@ Resolver = Callable[[str, int], list[tuple[int, tuple[Any, ...]]]]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, deprecated, still routed by some stacks
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")  # RFC 4291: all that is given out
+# By hand of the special-purpose registries (RFC 6890 and its updates): what `ipaddress` says depends on its patch level
+_NOT_PUBLIC_V4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        ),
+    )
+)
+_NOT_PUBLIC_V6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 
 
 class RefusedHostError(VideoError):
@@ -47,9 +60,11 @@ def is_private(address: Address) -> bool:
         inner = _embedded_v4(address)
         if inner is not None:
             return is_private(inner)
-        if address.is_site_local:
+        if address not in _GLOBAL_V6 or any(address in network for network in _NOT_PUBLIC_V6):
             return True
-    return not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified
+    elif any(address in network for network in _NOT_PUBLIC_V4):
+        return True
+    return not address.is_global
 
 
 def _embedded_v4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

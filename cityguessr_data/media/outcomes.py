@@ -156,7 +156,7 @@ def tidy(message: str) -> str:
 
 def without_login(text: str) -> str:
     """A message without the names and passwords of urls in it, such as a proxy's."""
-    return re.sub(r"(?<=://)[^/\s@]*@", "", text)
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 _TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))

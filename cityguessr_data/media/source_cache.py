@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,12 +72,23 @@ class SourceCache:
         if self.remote and self._sent(video_id).exists():
             self._drop_local(video_id)
 
+    def release_all(self, video_ids: Collection[str]) -> None:
+        """`release` for those of many that are here: a run that committed them was cut off before it came to it."""
+        done = set(video_ids) if self.remote else ()
+        for mark in (self.root / "sources").glob(".*.sent") if done else ():
+            if (video_id := mark.name.removeprefix(".").removesuffix(".sent")) in done:
+                self.release(video_id)
+
     def holds(self, video_id: str, url: str) -> bool:
         """Whether `find` would find it, without bringing it here."""
         if self._find_local(video_id, url) is not None:
             return True
         note = self.noted(video_id)
         return note is not None and note["url"] == url
+
+    def is_here(self, video_id: str, url: str) -> bool:
+        """Whether it lies on the local disk."""
+        return self._find_local(video_id, url) is not None
 
     def noted(self, video_id: str) -> dict[str, Any] | None:
         """What the object store's note of a video says; None where there is none."""
@@ -150,6 +162,7 @@ class SourceCache:
             if earlier is not None:
                 self.remote.delete([_note_name(video_id)])
                 self.remote.delete([f"sources/{Path(str(earlier['file'])).name}"])
+            self.remote.end_uploads(f"sources/{video_id}.")  # that a killed run began
             self.remote.put(f"sources/{note['file']}", self.root / "sources" / note["file"])
             self.remote.put(_note_name(video_id), self._note(video_id))
         self._sent(video_id).touch()

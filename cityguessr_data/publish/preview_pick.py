@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.frame_files import FrameFiles, split_member
-from ..core.partitions import is_manifest
+from ..core.partitions import is_manifest, manifest_batches, manifest_files, manifest_rows, read_manifest
 from ..media.limits import picture_fault
-
-if TYPE_CHECKING:
-    import pyarrow.dataset as ds
 
 _COLUMNS = [
     "clip_id",
@@ -32,6 +31,7 @@ _COLUMNS = [
     "n_faces",
     "blur",
 ]
+_FRAME_COLUMNS = ["clip_id", "position", "path"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,6 @@ class Picked:
 
 def pick(out: Path, limits: Limits) -> Picked:
     """Read the manifests of OUT, streaming the two large tables, and make the small pictures."""
-    import pyarrow.dataset as ds  # it brings pandas where that is installed, and most runs of a build draw nothing
-
     manifests = out / "manifests"
     clips = _rows(manifests / "clips.parquet", _COLUMNS)
     titles = {row["video_id"]: row["title"] or "" for row in _rows(manifests / "videos.parquet", ["video_id", "title"])}
@@ -121,8 +119,8 @@ def pick(out: Path, limits: Limits) -> Picked:
         name=out.resolve().name,
         n_videos=len({row["video_id"] for row in clips} - {None}),
         n_clips=len(clips),
-        n_frames=_count(manifests / "frames.parquet"),
-        n_blurred=_count(manifests / "faces.parquet", ds.field("blurred")),
+        n_frames=manifest_rows(manifests / "frames.parquet"),
+        n_blurred=_n_blurred(manifests / "faces.parquet"),
         cities=tuple(cities),
     )
 
@@ -143,30 +141,46 @@ def spread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def middle_frames(frames_table: Path, wanted: Mapping[str, int]) -> dict[str, str]:
     """The path of the frame of each wanted clip whose position is nearest to the wanted one; streams the table."""
-    import pyarrow.dataset as ds
-
     best: dict[str, tuple[int, str]] = {}
-    if not wanted or not is_manifest(frames_table):
-        return {}
-    rows = ds.dataset(frames_table).scanner(
-        columns=["clip_id", "position", "path"], filter=ds.field("clip_id").isin(list(wanted)), batch_size=8192
-    )
-    for batch in rows.to_batches():
-        for clip_id, position, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+    for batch in _rows_of_clips(frames_table, sorted(wanted)):
+        columns = (batch[name].to_pylist() for name in _FRAME_COLUMNS)
+        for clip_id, position, path in zip(*columns, strict=True):
             away = abs(position - wanted[clip_id])
             if clip_id not in best or away < best[clip_id][0]:
                 best[clip_id] = (away, path)
     return {clip_id: path for clip_id, (_, path) in best.items()}
 
 
+def _rows_of_clips(frames_table: Path, clip_ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """clip_id, position and path of the frames of some clips; row groups that hold none of these are not read."""
+    import pyarrow.compute as pc
+
+    wanted = pa.array(clip_ids, pa.string())
+    for one in manifest_files(frames_table):
+        with pq.ParquetFile(one, pre_buffer=False) as file:
+            about = file.metadata
+            groups = [n for n in range(about.num_row_groups) if _may_hold(about.row_group(n), clip_ids)]
+            for batch in file.iter_batches(row_groups=groups, columns=_FRAME_COLUMNS):
+                yield batch.filter(pc.is_in(batch["clip_id"], value_set=wanted))
+
+
+def _may_hold(group: pq.RowGroupMetaData, clip_ids: Sequence[str]) -> bool:
+    """By its least and its greatest clip id. `clip_ids` are sorted."""
+    columns = (group.column(n) for n in range(group.num_columns))
+    about = next(column.statistics for column in columns if column.path_in_schema == "clip_id")
+    if about is None or not about.has_min_max:
+        return True
+    first = bisect_left(clip_ids, about.min)
+    return first < len(clip_ids) and clip_ids[first] <= about.max
+
+
 def _rows(table: Path, columns: list[str]) -> list[dict[str, Any]]:
-    return pq.read_table(table, columns=columns).to_pylist() if table.is_file() else []
+    return read_manifest(table, columns).to_pylist() if is_manifest(table) else []
 
 
-def _count(table: Path, where: ds.Expression | None = None) -> int:
-    import pyarrow.dataset as ds
-
-    return ds.dataset(table).count_rows(filter=where) if is_manifest(table) else 0
+def _n_blurred(table: Path) -> int:
+    found = manifest_batches(table, ["blurred"]) if is_manifest(table) else ()
+    return sum(batch["blurred"].true_count for batch in found)
 
 
 def _card(

@@ -15,7 +15,8 @@ from .part_index import folder_ns, read_commits, read_folders, read_index, scan,
 from .store import Store
 
 ORDER = ("frames", "faces", "attempts", "videos", "clips")
-"""The clips manifest last: whoever reads it finds the frames of all its rows."""
+"""The clips manifest last: who reads it finds the frames of all its rows that are new. Of clips that went, such as by a
+removal, the frames are gone a moment before."""
 PARTITIONED = ("frames", "faces")
 PARTITION_FROM = 200_000
 """Clips from which frames and faces are partitioned; below half as many they become one file again."""

@@ -1,14 +1,15 @@
 """What a working copy and its remote had in common when they last met: a line a file, added as things happen.
 
-A file that is not as noted here has changed on this side; an object that is not, on the other. A note is taken back
-before its file is touched: what has none is only compared, never taken for a change of ours.
+A file that is not as noted here has changed on this side; an object that is not, on the other. A file without a note is
+new on this side, and is sent: so a file that is to go is deleted before its note, and while one is being replaced its
+note is only put in doubt.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..core.atomic import write_bytes
@@ -19,7 +20,7 @@ class Known:
     """A file that both sides have."""
 
     token: str
-    """Of the object (core/remote.py)."""
+    """Of the object (core/remote.py); empty where it is another one now."""
     size: int
     mtime_ns: int
     """Of the local file."""
@@ -73,6 +74,12 @@ class Journal:
         """A local file, as `stat` tells of it, and the object `name` hold the same bytes."""
         self._known[name] = Known(token, stat.st_size, stat.st_mtime_ns)
         self._append({"name": name, **asdict(self._known[name])})
+
+    def doubt(self, name: str) -> None:
+        """The object is another one than was noted; the local file is still as it was, or is the new one."""
+        if (known := self._known.get(name)) is not None:
+            self._known[name] = replace(known, token="")
+            self._append({"name": name, **asdict(self._known[name])})
 
     def forget(self, *names: str) -> None:
         """Nothing is known of these files any more."""

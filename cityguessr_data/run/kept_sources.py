@@ -25,6 +25,7 @@ class KeptSources:
         plan = store.plan()
         folders = [*plan.get("cached", {}).get("folders", ()), *([plan["cache"]] if "cache" in plan else [])]
         self.caches = [SourceCache(folder_at(folder)) for folder in dict.fromkeys(folders)]
+        self._brought: list[tuple[SourceCache, str]] = []
         self._digests: dict[_Mark, str] = {}
         self._lock = threading.Lock()
 
@@ -42,10 +43,19 @@ class KeptSources:
                 return "its source file is not where it was"
             return path if self._digest(path) == sha256 else "its source file has changed since"
         for cache in self.caches:
+            was_here = cache.is_here(video_id, url)
             found = cache.find(video_id, url)
+            if found is not None and not was_here:
+                self._brought.append((cache, video_id))
             if found is not None and found.sha256 == sha256:
                 return found.path
         return "its source is no longer in the cache"
+
+    def let_go(self) -> None:
+        """Delete the local copies of what `find` brought here from an object store. Nobody may be reading them."""
+        while self._brought:
+            cache, video_id = self._brought.pop()
+            cache.release(video_id)
 
     def _digest(self, path: Path) -> str:
         stat = path.stat()

@@ -123,10 +123,15 @@ class ManifestWriter:
         return rows, counts
 
     def _put(self, made: Path, name: str) -> None:
+        """Replaces a file in one step; in place of a folder of partitions it leaves a moment without the manifest."""
         if (self.folder / name).is_dir():
-            (self.folder / name).rename(self._work / f"{name}.old")
+            self._take_away(self.folder / name)
         made.replace(self.folder / name)
         sync_folder(self.folder)
+
+    def _take_away(self, path: Path) -> None:
+        """A file, or a folder, which nothing can replace in one step."""
+        path.rename(self._work / f"{path.parent.name}.{path.name}.old")
 
     def partitions(self, table: str, now: Mapping[str, Stamp], made_from: Mapping[str, Stamp], whole: set[str]) -> None:
         """A folder of partitions: those are written that hold other parts than they were made from, or are not whole.
@@ -149,17 +154,19 @@ class ManifestWriter:
             def write(key: str) -> None:
                 made = self._work / f"{table}.{key}"
                 self._write(table, list(wanted[key]), made)
+                if (folder / f"{key}.parquet").is_dir():
+                    self._take_away(folder / f"{key}.parquet")
                 made.replace(folder / f"{key}.parquet")
 
             with ThreadPoolExecutor(n_cores()) as pool:
                 list(pool.map(write, sorted(wanted.keys() - left)))
             for file in folder.glob("*.parquet"):
                 if file.stem not in wanted:
-                    file.unlink()
+                    self._take_away(file)
             sync_folder(folder)
-            if not begun:  # the one moment without a manifest: a file cannot become a folder in one step
+            if not begun:  # a moment without the manifest: a file cannot become a folder in one step, nor back
                 if target.exists():
-                    target.rename(self._work / f"{target.name}.old")
+                    self._take_away(target)
                 folder.rename(target)
             sync_folder(self.folder)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from ..core.remote_place import url_of
 from ..media.source_cache import SourceCache
 
+SENT = ".sent"
+"""Ending of the mark of a local file that is a copy of an object (media/source_cache.py)."""
 _FEW = 20
 """Videos of which each is asked about alone; of more, the whole cache is listed."""
 

@@ -11,6 +11,7 @@ Whoever writes next finishes what was decided and clears what was not (`recover`
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -39,8 +40,8 @@ class Decided:
     """Of a replacement: frames that no row names any more."""
 
 
-def push_unit(remote: Remote, ready: Path, committed: Path | None) -> None:
-    """Make the ready folder of a video (run/store.py) the committed one.
+def push_unit(remote: Remote, ready: Path, committed: Path | None) -> dict[str, str]:
+    """Make the ready folder of a video (run/store.py) the committed one. Returns the tokens of its parts, by name.
 
     Args:
         committed: its frames part as the remote has it; None where it has no result of this video.
@@ -55,16 +56,20 @@ def push_unit(remote: Remote, ready: Path, committed: Path | None) -> None:
     if committed is None:
         remote.put_bytes(marker, _said(Decided(new=True)))
         remote.put_many(staged)
-        for name, path in parts.items():
-            remote.put(name, path)
+        tokens = {name: remote.put(name, path) for name, path in parts.items()}
         remote.delete([marker])
-        return
-    files = {name: path for name, path in staged.items() if name not in before or before[name] != now.get(name)}
-    there = {name: f"{READY}/{unit}/{name}" for name in (*files, *parts)}
-    remote.put_many({there[name]: path for name, path in (files | parts).items()})
-    decided = Decided(files=there, gone=sorted(before.keys() - now.keys()))
+        return tokens
+    there = _stored(remote, unit, staged)
+    files = {
+        name: path
+        for name, path in staged.items()
+        if before.get(name) != now.get(name) or name not in there or not _holds(there[name], path)
+    }
+    new = {name: f"{READY}/{unit}/{name}" for name in (*files, *parts)}
+    remote.put_many({new[name]: path for name, path in (files | parts).items()})
+    decided = Decided(files=new, gone=sorted(before.keys() - now.keys()))
     remote.put_bytes(marker, _said(decided))
-    _finish(remote, unit, decided)
+    return _finish(remote, unit, decided)
 
 
 def recover(remote: Remote) -> int:
@@ -105,21 +110,25 @@ def read_marker(remote: Remote, unit: str) -> Decided | None:
         ) from exc
 
 
-def _finish(remote: Remote, unit: str, decided: Decided) -> None:
-    """Each step may have been done before: it can be repeated at any point, until the marker goes."""
+def _finish(remote: Remote, unit: str, decided: Decided) -> dict[str, str]:
+    """Each step may have been done before: it can be repeated at any point, until the marker goes.
+
+    Returns the tokens of the parts that were copied now.
+    """
     staged = remote.list(f"{READY}/{unit}")
-    moves = {source: name for name, source in decided.files.items() if source in staged}
-    clips = f"parts/clips/{unit}.parquet"
+    moves = {source: (name, staged[source].size) for name, source in decided.files.items() if source in staged}
+    clips, tokens = f"parts/clips/{unit}.parquet", dict[str, str]()
     if len(moves) == len(decided.files):  # else all were copied before: they are deleted after that
         remote.delete([clips])  # an earlier result ends here; readers find the new one by its marker
-        remote.copy_many({source: name for source, name in moves.items() if name.startswith("clips/")})
+        remote.copy_many({source: to for source, to in moves.items() if to[0].startswith("clips/")})
         for table in UNIT_TABLES:
             name = f"parts/{table}/{unit}.parquet"
             if name in decided.files:
-                remote.copy(decided.files[name], name)
+                tokens[name] = remote.copy(decided.files[name], name, staged[decided.files[name]].size)
     remote.delete(decided.gone)
     remote.delete(staged)
     remote.delete([f"{READY}/{unit}.json"])
+    return tokens
 
 
 def _clear_half_uploaded(remote: Remote, unit: str) -> None:
@@ -136,6 +145,26 @@ def _frames(ready: Path, unit: str) -> dict[str, Path]:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     found = {f"clips/{unit}/{path.relative_to(folder).as_posix()}": path for path in files}
     return found | ({f"clips/{unit}.tar": tar} if tar.exists() else {})
+
+
+def _stored(remote: Remote, unit: str, staged: Mapping[str, Path]) -> dict[str, Entry]:
+    """What lies there of the staged names: rows say what should, and it may be lost or damaged."""
+    tar = f"clips/{unit}.tar"
+    if set(staged) <= {tar}:
+        entry = remote.info(tar) if staged else None
+        return {} if entry is None else {tar: entry}
+    return remote.list(f"clips/{unit}")
+
+
+def _holds(entry: Entry, path: Path) -> bool:
+    """Whether an object has a file's bytes, as far as its token tells; a token that is no MD5 tells nothing: no."""
+    return entry.size == path.stat().st_size and entry.token == md5_of(path)
+
+
+def md5_of(path: Path) -> str:
+    """As object stores tell it of an object that was written at once."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _rows(part: Path | None, unit: str) -> dict[str, tuple[tuple[str, str], ...]]:

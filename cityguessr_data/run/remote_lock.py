@@ -8,7 +8,6 @@ judged by the store's own times: clocks of machines jump and differ.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 import threading
@@ -17,12 +16,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from ..core.environment import number_told
 from ..core.errors import CgtoolError, InputError, MachineError, StopError
 from ..core.remote import Entry, Remote
 
 _FOLDER = ".cgtool/lock"
 USUAL_LEASE_S = 300.0
 """A holder is silent for this long before another may take its place; $CGTOOL_LEASE_S says otherwise."""
+_LEAST_LEASE_S = 1.0
 _RENEWALS = 4
 """In the time of a lease."""
 
@@ -39,7 +40,8 @@ class Lease:
     def __init__(self, remote: Remote, owner: str) -> None:
         self._remote = remote
         self._owner = owner
-        self._lease_s = float(os.environ.get("CGTOOL_LEASE_S", USUAL_LEASE_S))
+        self._lease_s = number_told("CGTOOL_LEASE_S", USUAL_LEASE_S, _LEAST_LEASE_S)
+        self._nonce = secrets.token_hex(8)
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._number = 0
         self._renewed_s = 0.0
@@ -64,7 +66,9 @@ class Lease:
             self._refuse_if_alive(told, last)
         self._number = top + 1
         if not self._remote.create(_name(self._number), self._content()):
-            raise self._refusal(self._read(self._number))
+            holder = self._read(self._number)
+            if holder.get("nonce") != self._nonce:  # else we made it, and the answer was lost on its way
+                raise self._refusal(holder)
         self._renewed_s = _now_s()
         if self._remote.create(_name(self._number), self._content()):
             raise MachineError(
@@ -88,8 +92,15 @@ class Lease:
         Raises:
             StopError: another has taken over, or it cannot be seen whether one has.
         """
-        if _now_s() - self._renewed_s > self._lease_s / 2:
+        for _ in range(_RENEWALS):  # again where the renewal itself took too long: the process may have been stopped
+            if _now_s() - self._renewed_s <= self._lease_s / 2:
+                return
             self._renew()
+        if _now_s() - self._renewed_s > self._lease_s / 2:
+            raise StopError(
+                f"{self._remote.url}: to renew the right to write takes over {self._lease_s / 2:,.0f} s",
+                "Run the same command again when the store answers faster, or raise $CGTOOL_LEASE_S",
+            )
 
     def release(self) -> None:
         """Let others write; what is left behind tells them who wrote last."""
@@ -154,8 +165,8 @@ class Lease:
     def _content(self, *, released: bool = False) -> bytes:
         self._beat += 1
         told = {
-            "owner": self._owner, "host": socket.gethostname(), "since": self._since, "lease_s": self._lease_s,
-            "beat": self._beat, "released": released,
+            "owner": self._owner, "nonce": self._nonce, "host": socket.gethostname(), "since": self._since,
+            "lease_s": self._lease_s, "beat": self._beat, "released": released,
         }  # fmt: skip
         return json.dumps(told).encode()
 

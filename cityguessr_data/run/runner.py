@@ -61,8 +61,11 @@ def find_todo(
     Args:
         left: failures that have no item, because their links could not be looked up.
         removed: ids of videos that have no item, because they were taken out for good.
+    Raises:
+        InputError: not all parts of a committed video are there.
     """
     committed = store.committed()
+    store.check_whole(committed)
     missing: list[WorkItem] = []
     done: list[str] = []
     gone = [failure for failure in left if failure.error_class.permanent]

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -175,11 +175,16 @@ class Store:
         video_id = ready.name
         folder, tar = self.out / "clips" / video_id, self.tar(video_id)
         if (ready / "parts" / "clips.parquet").exists():
+            for table in UNIT_TABLES:
+                self._make_way(self.part(table, video_id), is_folder=False)
             self.part("clips", video_id).unlink(missing_ok=True)  # an earlier result ends here
             if (ready / "clips").exists() or (ready / "clips.tar").exists():
                 folder.parent.mkdir(parents=True, exist_ok=True)
+                for staged, place in ((ready / "clips", folder), (ready / "clips.tar", tar)):
+                    if staged.exists():
+                        self._make_way(place, is_folder=staged.is_dir())
                 for place in (folder, tar):
-                    if place.exists():
+                    if place.exists() and place.is_dir() == (place == folder):
                         trash = self.work / "trash" / f"{place.name}.{secrets.token_hex(6)}"
                         trash.parent.mkdir(parents=True, exist_ok=True)
                         place.rename(trash)
@@ -194,10 +199,17 @@ class Store:
                 if staged.exists():
                     os.replace(staged, part)  # noqa: PTH105 - the word says that the target may exist
                     sync_folder(part.parent)
-        if folder.exists() and not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
         shutil.rmtree(ready)
         shutil.rmtree(self.work / "trash", ignore_errors=True)
+
+    def _make_way(self, place: Path, *, is_folder: bool) -> None:
+        """Set aside a folder where a file belongs, or the other way around: somebody put it there, and it is kept."""
+        if place.exists() and place.is_dir() != is_folder:
+            aside = self.work / "set_aside" / f"{place.name}.{secrets.token_hex(4)}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            place.rename(aside)
 
     def tar(self, video_id: str) -> Path:
         """Where a video's frames are in one file, with `--layout tar`; else they are in clips/<video_id>/."""
@@ -215,6 +227,23 @@ class Store:
         """Every committed video by id."""
         return {unit: Committed(unit, commit.fingerprint) for unit, commit in commits_of(self.out).items()}
 
+    def check_whole(self, committed: Collection[str]) -> None:
+        """See that the other parts of committed videos are there. None is opened.
+
+        Raises:
+            InputError: some are not: no commit of ours leaves that, but a lost file does, or a writer on an object
+                store whose last request was under way when another took over.
+        """
+        for table in UNIT_TABLES:
+            there = {path.stem for path in self.parts(table)}
+            lacking = sorted(unit for unit in committed if unit not in there and self.part("clips", unit).exists())
+            if lacking:
+                more = f" and {len(lacking) - 1:,} more are" if len(lacking) > 1 else " is"
+                raise InputError(
+                    f"{self.out}/parts/{table}/{lacking[0]}.parquet{more} missing: not all of a video is there",
+                    f"Run `cgtool verify {self.out} --repair`, which has it done again",
+                )
+
     def originals(self, unit: str) -> Path:
         """Where the places of a unit's imported frames are kept, once blurred copies have taken their rows."""
         return self.work / "originals" / f"{unit}.parquet"
@@ -223,15 +252,18 @@ class Store:
         """dataset.json, or None before the first run.
 
         Raises:
-            InputError: it is not JSON.
+            InputError: it is not JSON, or no object.
         """
         path = self.out / "dataset.json"
         if not path.exists():
             return None
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as exc:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(told, dict):
+                raise ValueError("it holds no JSON object")
+        except (ValueError, IsADirectoryError) as exc:
             raise InputError(f"{path} is damaged ({exc})", "Restore it, or choose another --out") from exc
+        return told
 
     def dataset_id(self) -> str:
         """What tells this data set from others, in dataset.json from the first time it is asked for.

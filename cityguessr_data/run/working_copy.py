@@ -2,7 +2,7 @@
 
 Whoever writes holds the lease (remote_lock.py), takes over what changed there, works on local files as ever, and sends
 what changed here: before each commit and at the end. Of a file that changed on both sides the remote's counts, and ours
-is set aside. Only what is listed in `_is_synced` ever travels, and frames by `push_unit` alone.
+is set aside. Only what is listed in `is_synced` ever travels, and frames by `push_unit` alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,13 +25,15 @@ from ..core.remote_frames import fetched_folder
 from ..core.schemas import UNIT_TABLES
 from .journal import Journal, Known
 from .pulling import fetch_changes
-from .remote_commit import push_unit, recover
+from .remote_commit import md5_of, push_unit, recover
 from .remote_lock import Lease
 
 _FOLDERS = ("manifests", "splits", "parts", ".cgtool/exports", ".cgtool/originals", ".cgtool/review")
 _ENDINGS = (".parquet", ".json", ".jsonl", ".md", ".html", ".csv", ".txt", ".R")
 _OWN = frozenset({".cgtool/assembled.parquet", ".cgtool/preview.json"})
 """They compare time stamps of this machine's files."""
+_SENT_FIRST = ("clips", "frames", "faces")
+"""Tables whose parts change by a commit alone, which is made there before it is made here."""
 _ORDER = (
     "parts/tombstones/", "parts/", ".cgtool/", "splits/", "preview.", "manifests/frames", "manifests/faces",
     "manifests/attempts", "manifests/videos", "manifests/", "", "CHANGELOG.md", "dataset.json",
@@ -49,6 +51,8 @@ class WorkingCopy:
         self._journal = Journal(self.work / "journal.jsonl")
         self._present: set[str] = set()
         """Names that both sides had when the lease was taken, or that were sent since."""
+        self._tokens: dict[str, str] = {}
+        """Of parts that lie there and are not moved to their places here yet."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -66,7 +70,7 @@ class WorkingCopy:
             try:
                 if not is_ours:  # what was decided here and not sent was decided about another state
                     shutil.rmtree(self.work / "ready", ignore_errors=True)
-                self.remote.abort_uploads()
+                self.remote.end_uploads()
                 recover(self.remote)
                 self._take_over()
                 self._present = {name for name in self._journal.names() if (self.out / name).exists()}
@@ -104,8 +108,9 @@ class WorkingCopy:
         unit = ready.name
         frames = self.out / "parts" / "frames" / f"{unit}.parquet"
         is_there = self._journal.get(f"parts/clips/{unit}.parquet") is not None
-        push_unit(self.remote, ready, frames if is_there and frames.exists() else None)
-        self._journal.forget(*(f"parts/{table}/{unit}.parquet" for table in UNIT_TABLES))
+        self._tokens = push_unit(self.remote, ready, frames if is_there and frames.exists() else None)
+        for name in self._tokens:
+            self._journal.doubt(name)
         shutil.rmtree(fetched_folder(self.out), ignore_errors=True)  # they may show what was just taken out
         shutil.rmtree(ready / "clips", ignore_errors=True)
         (ready / "clips.tar").unlink(missing_ok=True)
@@ -114,8 +119,10 @@ class WorkingCopy:
         """The parts of a unit are in their places now, on both sides."""
         for table in UNIT_TABLES:
             name = f"parts/{table}/{unit}.parquet"
-            if (path := self.out / name).exists():
-                self._note(name, md5_of(path), path.stat())
+            known, path = self._journal.get(name), self.out / name
+            if path.exists() and not (known and known.token and known.fits(path)):
+                self._note(name, self._tokens.get(name) or self._told(name, path), path.stat())
+        self._tokens = {}
 
     def push(self) -> None:
         """Send every local file that changed, and delete there what was deleted here since the lease was taken."""
@@ -127,12 +134,16 @@ class WorkingCopy:
             known, stat = self._journal.get(name), path.stat()
             if known is not None and known.fits(path):
                 continue
-            token = md5_of(path)
-            if known is None or known.token != token:
-                self.remote.put(name, path)
+            token = "" if known is None else known.token
+            if not token or token != md5_of(path):
+                token = self.remote.put(name, path) or self._told(name, path)
             self._note(name, token, stat)
         self._delete(self._present - there)
         self._journal.compact()
+
+    def _told(self, name: str, path: Path) -> str:
+        """What the store calls the object that a file was just sent as: not every one says it by the file's MD5."""
+        return self.remote.token(name) or md5_of(path)
 
     def _delete(self, names: Iterable[str]) -> None:
         if gone := sorted(names):
@@ -148,29 +159,42 @@ class WorkingCopy:
         """Make the local files those of the remote; what only changed here stays, to be sent."""
         folder = self.work / "pulled"
         shutil.rmtree(folder, ignore_errors=True)
-        changes = fetch_changes(self.remote, self._is_current, folder, _is_synced)
+        changes = fetch_changes(self.remote, self._journal.names(), self._is_current, folder, is_synced)
         gone = [name for name in self._journal.names() if name not in changes.there]
         for name in (*filter(_is_clips, changes.fetched), *gone):  # a result ends with its clips part
             known, path = self._journal.get(name), self.out / name
             is_ours = known is None or not known.fits(path)
-            self._journal.forget(name)
             if _is_clips(name) or not is_ours:
                 path.unlink(missing_ok=True)
+            self._journal.forget(name)  # after its file: killed in between, a file without a note would be sent
         for name, token in sorted(changes.fetched.items(), key=lambda one: (_is_clips(one[0]), _rank(one[0]))):
             target, fetched = self.out / name, folder / name
             known = self._journal.get(name)
-            self._journal.forget(name)
+            self._journal.doubt(name)
             self._set_aside_if_ours(name, known, fetched)
             _make_room(target)
             fetched.replace(target)
             self._journal.note(name, token, target.stat())
         shutil.rmtree(folder, ignore_errors=True)
+        self._drop_unknown(changes.there)
         if any(name.startswith("parts/frames/") for name in (*changes.fetched, *gone)):
             shutil.rmtree(fetched_folder(self.out), ignore_errors=True)
         if changes.decided:
             write_json(self.work / "decided.json", changes.decided)
         else:
             (self.work / "decided.json").unlink(missing_ok=True)
+
+    def _drop_unknown(self, there: Collection[str]) -> None:
+        """Delete parts of units that are neither noted nor there.
+
+        A unit is sent before its parts are moved here, so they are what a kill left of one that was taken out there
+        since: to send them would bring it back.
+        """
+        for table in _SENT_FIRST:
+            for path in (self.out / "parts" / table).glob("[!.]*.parquet"):
+                name = f"parts/{table}/{path.name}"
+                if self._journal.get(name) is None and name not in there:
+                    path.unlink()
 
     def _is_current(self, name: str, token: str) -> bool:
         """Whether the local file need not be fetched: the same, or changed here alone."""
@@ -183,7 +207,7 @@ class WorkingCopy:
         if md5_of(path) == token:
             self._journal.note(name, token, stat)
             return True
-        is_unit = any(name.startswith(f"parts/{table}/") for table in UNIT_TABLES if table != "videos")
+        is_unit = name.startswith(tuple(f"parts/{table}/" for table in _SENT_FIRST))
         return known is not None and known.token == token and not is_unit
 
     def _set_aside_if_ours(self, name: str, known: Known | None, new: Path) -> None:
@@ -207,7 +231,7 @@ class WorkingCopy:
     def _named(self, paths: list[Path]) -> Iterator[tuple[str, Path]]:
         for path in paths:
             name = path.relative_to(self.out).as_posix()
-            if _is_synced(name) and path.is_file():
+            if is_synced(name) and path.is_file():
                 yield name, path
 
     @contextmanager
@@ -241,13 +265,7 @@ def _make_room(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
 
 
-def md5_of(path: Path) -> str:
-    """As object stores tell it of an object that was written at once."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _is_synced(name: str) -> bool:
+def is_synced(name: str) -> bool:
     """Whether a file belongs to the data set's tables and notes, and not to this machine or to nobody yet."""
     folder, _, file = name.rpartition("/")
     if file.startswith(".") or name in _OWN:

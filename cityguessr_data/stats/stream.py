@@ -33,11 +33,13 @@ def batches(
 
     try:
         for one in manifest_files(path) or (path,):
-            schema = pq.read_schema(one)
-            for name in columns:
-                _check(schema, table, name, one)
-            # Buffering ahead would hold the whole of the columns of a large file
-            with pq.ParquetFile(one, read_dictionary=list(dictionaries), pre_buffer=False) as file:
+            # Opened once: a build may put the next table in its place. Buffering ahead would hold the whole of the
+            # columns of a large file
+            with pa.OSFile(str(one)) as opened:
+                schema = pq.read_schema(opened)
+                for name in columns:
+                    _check(schema, table, name, one)
+                file = pq.ParquetFile(opened, read_dictionary=list(dictionaries), pre_buffer=False)
                 for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
                     for name in columns:
                         _check_values(batch[name], TABLES[table].field(name), one)

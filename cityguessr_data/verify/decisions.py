@@ -17,6 +17,7 @@ from ..run.store import Store, read_part
 from .again import path_of, read_again
 from .findings import Fault, Findings
 from .unit import UnitTables
+from .words import n_of
 
 _CHECK = "decisions"
 _HINT = "Restore it from a copy: decisions cannot be made again by a machine"
@@ -78,8 +79,11 @@ class DecisionCheck:
 
     def _says_whether_applied(self, unit: str) -> bool:
         """Whether the unit's clips part can be read, whose metadata say it."""
+        path = self.store.part("clips", unit)
         try:
-            pq.read_schema(self.store.part("clips", unit))
+            if not path.is_file():
+                return False
+            pq.read_schema(path)
         except (OSError, ValueError, pa.ArrowException):
             return False
         return True
@@ -120,8 +124,8 @@ class DecisionCheck:
     def end(self) -> None:
         """All units were given: the manifest has their rows, where all of them could be read."""
         if self._n_unapplied:
-            told = f"decisions about {self._n_unapplied:,} videos are not carried out: `cgtool review --apply` does it"
-            self.findings.notes.append(told)
+            told = f"decisions about {n_of(self._n_unapplied, 'video')} are not carried out"
+            self.findings.notes.append(f"{told}: `cgtool review --apply` does it")
         path = self.store.out / "manifests" / "decisions.parquet"
         if not self._whole or not path.exists():
             return  # it is put together when a review ends: until then there is none

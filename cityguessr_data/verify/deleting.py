@@ -1,13 +1,52 @@
-"""Deletes what a look under the lock found to be cgtool's own and named by nobody: by exact names, never by a link."""
+"""Deletes what a look under the lock found to be cgtool's own and named by nobody: by exact names, never by a link.
+
+Where the tables of a video are in doubt, nothing of it is: what they do not name may be all that is left of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..core.schemas import UNIT_TABLES
 from ..run.store import Store
-from .findings import Fault
+from .findings import Fault, Findings
+from .from_manifests import named_by_manifest
 from .own import is_linked, rows_of_folder
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What became of what no part names: paths relative to OUT."""
+
+    gone: list[str]
+    kept: list[str]
+    """Of a video whose tables are in doubt."""
+    named: list[str]
+    """Of these what the manifests name."""
+
+
+def delete_unnamed(store: Store, found: Findings, redone: Collection[str], left: Collection[str]) -> Deleted:
+    """Delete all that was found to be cgtool's own and named by no part, where nothing speaks against it.
+
+    Args:
+        redone: units that were done again since: what lies there now was committed, and may have the same names.
+        left: units that were to be done again, and stayed as they were.
+    """
+    done = {f"clips/{unit}/" for unit in redone} | {f"clips/{unit}.tar" for unit in redone}
+    faults = [fault for fault in found.mended_by("delete") if not fault.where.startswith(tuple(done))]
+    doubtful = {*left, *(fault.unit for fault in found.of("tables"))}
+    named = named_by_manifest(store, [fault.where for fault in faults if fault.where.startswith("clips/")])
+    gone, kept = list[str](), list[str]()
+    for fault in faults:
+        is_frames = fault.where.startswith("clips/") and not (store.out / fault.where).is_dir()
+        unit = fault.unit or PurePosixPath(fault.where).parts[1].removesuffix(".tar")
+        if is_frames and (unit in doubtful or fault.where in named):
+            kept.append(fault.where)
+        else:
+            gone += delete_fault(store, fault)
+    return Deleted(gone, kept, sorted(named & set(kept)))
 
 
 def delete_fault(store: Store, fault: Fault) -> list[str]:

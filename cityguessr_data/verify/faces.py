@@ -52,7 +52,8 @@ def check_faces(unit: UnitTables, asked: Asked, rejected: Collection[tuple[str, 
         if clip["blur"] is not None and asked.blur is not None and clip["blur"] != asked.blur.mode:
             wrong[clip_id, f"clip has the blur {clip['blur']}, and {asked.blur.mode} was asked for"] = 1
     for (clip_id, what), n in wrong.items():
-        yield Fault(_CHECK, clip_id, f"{n} {what}", "redo", unit.name)
+        counted = what.startswith(("frames", "boxes", *_ORIGINS))
+        yield Fault(_CHECK, clip_id, f"{what} ({n})" if counted else f"{n} {what}", "redo", unit.name)
 
 
 def _untouched(clip: dict[str, Any] | None) -> bool:

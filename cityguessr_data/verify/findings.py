@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,6 +103,15 @@ class Findings:
     def of(self, check: str) -> list[Fault]:
         """Those of one check."""
         return [fault for fault in self.faults if fault.check == check]
+
+    def without(self, units: Collection[str]) -> Findings:
+        """The faults of other units alone, and what is of none; what was looked at is not told."""
+        rest = Findings(reviewed=self.reviewed, notes=self.notes)
+        rest.faults = [fault for fault in self.faults if fault.unit not in units]
+        rest.n_faults.update(fault.check for fault in rest.faults)
+        rest.units = {mend: held - set(units) for mend, held in self.units.items()}
+        rest.n_frame_faults.update({u: n for u, n in self.n_frame_faults.items() if u not in units})
+        return rest
 
     def mended_by(self, *mends: Mend) -> list[Fault]:
         """Those that are mended in one of these ways."""

@@ -11,6 +11,7 @@ from ..core.schemas import AFTERWARDS, TABLES
 from ..run.store import Store
 from .findings import Fault, Findings
 from .own import is_own_partial, is_own_probe
+from .words import is_or_are, n_of
 
 _CHECK = "leftovers"
 
@@ -39,6 +40,10 @@ def check_leftovers(store: Store, findings: Findings) -> None:
         for path in sorted(folder.glob(".*.partial")):
             if is_own_partial(path.name):
                 _add(store, path, "is half written", findings)
+    if aside := sorted((store.work / "set_aside").glob("*")):
+        what = f"{n_of(len(aside), 'thing')} that {'was' if len(aside) == 1 else 'were'} in the way"
+        line = f"{what} {is_or_are(len(aside))} set aside in .cgtool/set_aside, such as {aside[0].name}"
+        findings.notes.append(f"{line}: see what it is, and take it away")
     findings.looked(_CHECK, len(told) + len(folders))
 
 

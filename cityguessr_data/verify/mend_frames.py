@@ -55,8 +55,10 @@ def mend_frames(store: Store, unblurred: Unblurred, asked: Asked, name: str, pat
             if hashlib.sha256(jpeg).hexdigest() == sha256:
                 _put(store, name, path, jpeg)
                 mended.add(path)
-    except (MediaError, ValueError, KeyError, pa.ArrowException):
-        return mended  # its source or a table of it breaks: the video as a whole is tried next, and tells why
+    except (MediaError, OSError, ValueError, KeyError, pa.ArrowException):
+        # Its source or a table of it breaks, or a folder lies where the frame belongs: the video as a whole is tried
+        # next, and tells why
+        return mended
     return mended
 
 

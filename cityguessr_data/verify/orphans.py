@@ -16,6 +16,7 @@ from .findings import Fault, Findings, Mend
 from .own import are_own_members, is_own_frame, rows_of_folder
 from .tars import tar_oddity
 from .unit import UnitTables
+from .words import n_of
 
 _CHECK = "orphans"
 _OWN_HINT = "It is not cgtool's: move it elsewhere"
@@ -60,7 +61,12 @@ def check_unit_files(store: Store, unit: UnitTables, files: FrameFiles, is_tar: 
     for told in _hollow(store, f"clips/{unit.name}"):
         findings.add(Fault(_CHECK, told, "holds no file", "delete", unit.name))
     tar = store.tar(unit.name)
-    if members or tar.is_symlink() or tar.exists():
+    if in_the_way := _no_file(store, unit.name):
+        findings.looked(_CHECK, len(in_the_way))
+        findings.extend(
+            _stray(told, unit.name, "lies where the tar of this video belongs", "person") for told in in_the_way
+        )
+    elif members or tar.is_symlink() or tar.exists():
         findings.looked(_CHECK)
         _check_tar(store, unit.name, members, clips, files, is_tar, findings)
 
@@ -86,10 +92,18 @@ def _check_tar(
         return  # its frames are told as missing
     extra = [member for member in inside if f"{told}#{member}" not in members]
     if extra:
-        what = f"{len(extra)} members are in it that no row names, such as {extra[0]}"
+        what = f"holds {n_of(len(extra), 'member')} that no row names, such as {extra[0]}"
         findings.add(Fault(_CHECK, told, what, "redo", unit))
     elif odd:
         findings.add(Fault(_CHECK, told, odd, "redo", unit))
+
+
+def _no_file(store: Store, unit: str) -> list[str]:
+    """What lies where the tar of a unit belongs, where that is no file: all that is in a folder, or its path."""
+    tar = store.tar(unit)
+    if tar.is_symlink() or tar.is_file() or not tar.exists():
+        return []
+    return [told for told, _ in _files(store, tar.name, ())] or [tar.relative_to(store.out).as_posix()]
 
 
 def is_own_tar(files: FrameFiles, told: str, unit: str, clips: Collection[str] = ()) -> bool:
@@ -110,7 +124,10 @@ def check_clips_folder(store: Store, units: Units, files: FrameFiles, findings: 
             continue
         findings.looked(_CHECK)
         if entry.is_symlink() or not (is_folder or entry.name.endswith(".tar")):
-            findings.add(Fault(_CHECK, told, "belongs to no unit", "person", hint=_OWN_HINT))
+            if unit in units.committed:
+                findings.add(_stray(told, unit, "lies where the folder of this video belongs", "person"))
+            else:
+                findings.add(_stray(told, None, "belongs to no unit", "person"))
         elif not is_folder:
             mend = units.mend(unit) if units.is_tar and is_own_tar(files, told, unit) else "person"
             findings.add(_stray(told, unit if mend == "redo" else None, "is of no committed unit", mend))
@@ -129,7 +146,9 @@ def holds_others(store: Store, unit: str, *, is_tar: bool) -> bool:
     """
     own = all(is_own and is_own_frame(told, unit, ()) for told, is_own in _files(store, unit, ()))
     folder = store.out / "clips" / unit
-    return not own or folder.is_symlink() or folder.is_file() or (store.tar(unit).exists() and not is_tar)
+    tar = store.tar(unit)
+    in_the_way = tar.exists() and not (is_tar and tar.is_file())
+    return not own or folder.is_symlink() or folder.is_file() or in_the_way
 
 
 def check_parts_folder(store: Store, names: Collection[str], units: Units, findings: Findings) -> None:

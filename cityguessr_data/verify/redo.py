@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ..build_config import BuildConfig, Models, find_models
 from ..build_record import check_same, flattened, recorded_config, task_fingerprint
 from ..core.atomic import write_table
-from ..core.errors import InputError
+from ..core.errors import ErrorClass, InputError
 from ..core.remote_place import folder_at
 from ..core.schemas import FINGERPRINT_KEY
 from ..media.download import Downloader
@@ -26,6 +26,7 @@ from ..media.ids import is_local
 from ..pipeline import STAGE_VERSIONS, run_videos
 from ..planning import is_elsewhere, note_cached, read_plan
 from ..run.asked_rows import asked_tasks
+from ..run.compute import Failed
 from ..run.executor import Listener, WorkItem
 from ..run.runner import RunReport
 from ..run.store import Store, read_part
@@ -108,9 +109,16 @@ def redo(
     report = RunReport()
     guard = partial(only_the_same, known=known)
     run_videos(store, config, models, downloader, tombstones, items, listener, report, guard)
-    failed |= {one.video_id: f"{one.error_class}: {one.message}" for one in report.failed}
+    failed |= {one.video_id: _why(one, tasks[one.video_id].url) for one in report.failed}
     failed |= {one.video_id: one.message for one in report.postponed}
     return Redone(tuple(sorted(set(tasks) - set(failed))), failed, tuple(to_build))
+
+
+def _why(failed: Failed, url: str) -> str:
+    """Why a video could not be done again, for who runs `verify`, which has no --retry-failed."""
+    if is_local(url) and failed.error_class == ErrorClass.NETWORK:
+        return f"its source {url} {'cannot be read' if Path(url).exists() else 'is not there'}"
+    return f"{failed.error_class}: {failed.message.replace(' with --retry-failed', '')}"
 
 
 def mark_to_build(store: Store, unit: str) -> bool:

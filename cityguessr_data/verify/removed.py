@@ -10,6 +10,7 @@ from ..run.doomed import Doomed, find_doomed
 from ..run.store import Store, read_part
 from ..run.tombstones import Tombstones, read_tombstones
 from .findings import Fault, Findings
+from .words import is_or_are, n_of
 
 _CHECK = "removed"
 _TELLING = ["kind", "id", "version"]
@@ -41,8 +42,9 @@ def check_removed(store: Store, findings: Findings) -> Tombstones:
 
 def _still_there(one: Doomed) -> str:
     if one.whole is not None:
-        return f"was removed, and {len(one.clip_ids)} clips of it are there"
-    return f"{len(one.clip_ids)} of its clips were removed and are there, such as {one.clip_ids[0]}"
+        n = len(one.clip_ids)
+        return f"was removed, and {n_of(n, 'clip')} of it {is_or_are(n)} there"
+    return f"clips of it were removed and are there ({len(one.clip_ids)}), such as {one.clip_ids[0]}"
 
 
 def _is_put_together(store: Store) -> bool:

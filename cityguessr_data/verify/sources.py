@@ -20,6 +20,7 @@ from .asked import Asked
 from .compare import decoded, differences, expected_jpeg
 from .findings import Fault, Findings
 from .unit import UnitTables
+from .words import n_of
 
 if TYPE_CHECKING:
     from ..core.types import RGB
@@ -43,9 +44,15 @@ class SourceCheck:
         self._without: Counter[str] = Counter()
 
     def check(self, unit: UnitTables) -> None:
-        """Compare some or all frames of a unit."""
+        """Compare some or all frames of a unit; a source that was brought here for it is let go again."""
         if self.asked.blur is None:
             return
+        try:
+            self._check(unit)
+        finally:
+            self.unblurred.sources.let_go()
+
+    def _check(self, unit: UnitTables) -> None:
         boxes = blurred_boxes(unit)
         rows = self._comparable(unit)
         if not rows:
@@ -67,10 +74,12 @@ class SourceCheck:
     def end(self) -> None:
         """All units were given: say how many were compared, and how many could not be."""
         if self.frames_a_video is not None and self.n_units:
-            told = f"{self.frames_a_video} frames of each of {self.n_units:,} videos were compared with its source"
+            told = f"{n_of(self.frames_a_video, 'frame')} of each of {n_of(self.n_units, 'video')}"
+            told += " were compared with its source"
             self.findings.notes.append(f"{told}; --sources all compares every frame")
         for why, n in sorted(self._without.items()):
-            self.findings.notes.append(f"{n:,} videos were not compared with a source: {why}")
+            told = "was" if n == 1 else "were"
+            self.findings.notes.append(f"{n_of(n, 'video')} {told} not compared with a source: {why}")
 
     def _comparable(self, unit: UnitTables) -> dict[Place, tuple[str, str | None]]:
         """Path and digest of the frames whose source is at hand."""

@@ -17,6 +17,7 @@ from ..stats.leakage import PARTS
 from .clip_index import ClipIndex, keys_of
 from .findings import Fault, Findings
 from .unit import marks_of
+from .words import n_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,18 +61,18 @@ def _wrong(path: Path, index: ClipIndex, removed: Collection[str], notes: list[s
     gone = [clip_id for clip_id, row in zip(ids, rows, strict=True) if row < 0]
     out = [clip_id for clip_id in gone if clip_id in removed]
     if out:
-        wrong.append((f"names {len(out)} clips that were removed, such as {out[0]}", again))
+        wrong.append((f"names {n_of(len(out), 'removed clip')}, such as {out[0]}", again))
     if len(gone) > len(out):
         lost = next(clip_id for clip_id in gone if clip_id not in removed)
-        wrong.append((f"names {len(gone) - len(out)} clips that are not there, such as {lost}", again))
+        wrong.append((f"names {n_of(len(gone) - len(out), 'missing clip')}, such as {lost}", again))
     rule = marks_of(table).get(b"cgtool.split_rule", b"").decode()
     if rule in RULES and rule != "clip":
         codes = np.array([PARTS.index(part) if part in PARTS else -1 for part in parts])
         shared = _shared(index.sources(rule), rows, codes)
         if shared:
-            wrong.append((f"has {shared} {rule}s in more than one part, and is a split by {rule}", again))
+            wrong.append((f"has {n_of(shared, rule)} in more than one part, and is a split by {rule}", again))
     if lacking := len(index) - int((np.unique(rows) >= 0).sum()):
-        notes.append(f"the split {path.stem} has no part for {lacking:,} clips; `cgtool split` adds new ones")
+        notes.append(f"the split {path.stem} has no part for {n_of(lacking, 'clip')}; `cgtool split` adds new ones")
     return wrong
 
 

@@ -1,40 +1,66 @@
-"""Frames of a data set on an object store: what lies there under clips/ is what rows name, and lies there indeed.
+"""A data set on an object store: frames that rows name lie there, and nothing lies there that has no place in it.
 
 Reading takes a frame from this machine where it has one; others have only what lies there.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
-from collections.abc import Collection
-from pathlib import PurePosixPath
+from collections.abc import Collection, Iterable
+from itertools import groupby
 
 from ..core.frame_files import split_member
+from ..core.remote import Remote
 from ..run.store import Store
+from ..run.working_copy import is_synced
 from .findings import Fault, Findings, Mend
 from .orphans import UNKNOWN_HINT
 from .own import is_own_frame
 from .unit import UnitTables
 
 _CHECK = "orphans"
+_OURS = (".cgtool/lock/", ".cgtool/ready/")
+"""Of writers at work, or killed: the next one clears them."""
+_ELSEWHERE_HINT = "cgtool never writes one there: see what it shows, and delete it or move it out"
+_NO_RIGHT = (
+    "the store does not let this key look for unfinished uploads in parts, which cost money: let it "
+    "(s3:ListBucketMultipartUploads), or have a lifecycle rule end them"
+)
 
 
 class StoredFrames:
-    """All names under clips/ there, listed once: about 100 bytes a frame."""
+    """All names there, listed once, page by page; those under clips/ are kept, packed: some 10 bytes a frame."""
 
     def __init__(self, store: Store, findings: Findings) -> None:
-        self.findings = findings
-        self._by_unit: dict[str, list[str]] = defaultdict(list)
+        self.store, self.findings = store, findings
+        self._by_unit: dict[str, list[bytes]] = defaultdict(list)
+        self._elsewhere: list[str] = []
         if store.copy is not None:
-            for name in sorted(store.copy.remote.list("clips")):
-                self._by_unit[PurePosixPath(name).parts[1].removesuffix(".tar")].append(name)
-        self.store = store
+            self._list(store.copy.remote)
+
+    def _list(self, remote: Remote) -> None:
+        for page in remote.pages():
+            frames = []
+            for name in sorted(page):
+                if name.startswith("clips/"):
+                    frames.append(name)
+                elif not is_synced(name) and not name.startswith(_OURS):
+                    self._elsewhere.append(name)
+            for unit, names in groupby(frames, _unit):
+                self._by_unit[unit].append(zlib.compress("\0".join(names).encode("utf-8", "surrogatepass"), 1))
+        left = remote.uploads()
+        if left is None:
+            self.findings.notes.append(_NO_RIGHT)
+        elif left:
+            told = f"{len(left):,} uploads in parts were begun and not ended, which costs money"
+            self.findings.notes.append(f"{told}: the next command that writes ends those that nobody works on")
 
     def check(self, unit: UnitTables) -> None:
         """What lies there of a committed unit."""
         if self.store.copy is None:
             return
-        there = set(self._by_unit.pop(unit.name, ()))
+        there = set(_unpacked(self._by_unit.pop(unit.name, ())))
         named, clips = {split_member(path)[0] for path in unit.frames["path"]}, {c["clip_id"] for c in unit.clips}
         for path in sorted({path for path in named if path.startswith("clips/")} - there):
             if (self.store.out / path).exists():  # else it is told as missing
@@ -53,11 +79,24 @@ class StoredFrames:
         Args:
             names: of the units that could not be looked at: nothing is told of theirs.
         """
-        for unit, paths in sorted(self._by_unit.items()):
+        for unit, packed in sorted(self._by_unit.items()):
             if unit not in names:
+                paths = _unpacked(packed)
                 self.findings.looked(_CHECK, len(paths))
                 for path in paths:
                     self._stray(path, "person", None, UNKNOWN_HINT)
+        for path in self._elsewhere:
+            self.findings.looked(_CHECK)
+            self._stray(path, "person", None, _ELSEWHERE_HINT)
 
     def _stray(self, path: str, mend: Mend, unit: str | None, hint: str) -> None:
         self.findings.add(Fault(_CHECK, path, "lies on the object store, and no row names it", mend, unit, hint))
+
+
+def _unit(name: str) -> str:
+    """Of a name under clips/."""
+    return name.split("/")[1].removesuffix(".tar")
+
+
+def _unpacked(packed: Iterable[bytes]) -> list[str]:
+    return [n for some in packed for n in zlib.decompress(some).decode("utf-8", "surrogatepass").split("\0")]

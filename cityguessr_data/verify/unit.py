@@ -64,7 +64,7 @@ def read_unit(store: Store, name: str) -> tuple[UnitTables | None, list[Fault]]:
         path = store.part(table, name)
         read, why = read_checked(path, table)
         if why:
-            faults.append(Fault("tables", str(path.relative_to(store.out)), why, "redo", name))
+            faults.append(part_fault(store, table, name, why))
         if read is not None:
             tables[table] = read
     if len(tables) < len(UNIT_TABLES):
@@ -73,9 +73,20 @@ def read_unit(store: Store, name: str) -> tuple[UnitTables | None, list[Fault]]:
     return UnitTables(name, tables), faults
 
 
+def part_fault(store: Store, table: str, unit: str, why: str) -> Fault:
+    """A part that cannot be used. One that is no file was put there by somebody, who must take it away."""
+    path = store.part(table, unit)
+    where = path.relative_to(store.out).as_posix()
+    if path.exists() and not path.is_file():
+        return Fault("tables", where, why, "person", unit, hint="It is not cgtool's: move it elsewhere")
+    return Fault("tables", where, why, "redo", unit)
+
+
 def read_checked(path: Path, table: str) -> tuple[pa.Table | None, str]:
     """A part of a table, None where it cannot be used, and in words what is wrong with it."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would have the reader wait for ever
+            return None, "is no regular file"
         with pq.ParquetFile(path) as file:
             read = file.read(use_threads=False)
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from .against import Sources, sources_of, taxonomy_of
 from .asked import Asked
 from .attempts import check_attempts
 from .clip_index import ClipIndex, key_of
-from .counts import Tally, check_dataset
+from .counts import Tally, check_counts, check_dataset
 from .decisions import DecisionCheck
 from .faces import check_faces
 from .findings import Fault, Findings
@@ -39,7 +39,8 @@ from .second_names import other_video, tell_other
 from .spans import check_spans
 from .splits import check_splits
 from .stored import StoredFrames
-from .unit import WAITS, UnitTables, is_marked, read_checked, read_unit
+from .unit import WAITS, UnitTables, is_marked, part_fault, read_checked, read_unit
+from .words import n_of
 from .writing import is_being_written, marks_of_parts
 
 
@@ -213,7 +214,7 @@ class _Look:
                 self.findings.add(Fault("tables", f"parts/clips/{name}.parquet", "is missing", "redo", name))
         elif not committed:
             self.lost.add(name)
-            self.findings.add(Fault("tables", where, why, "redo", name))
+            self.findings.add(part_fault(self.store, table, name, why))
         return read
 
     def _checks(self, unit: UnitTables, rejected: set[Any], pool: ThreadPoolExecutor) -> None:
@@ -265,11 +266,13 @@ class _Look:
         check_parts_folder(store, set.union(*self.names.values()), units, findings)
         self.stored.end(own)
         tombstones = check_removed(store, findings)
+        check_dataset(self.dataset, asked=self.asked, tally=self.tally, findings=findings)
         if self.unseen:
             n = len(self.unseen)
-            findings.notes.append(f"{n:,} videos could not be read, so counts and splits were not compared")
+            told = "could not be read, so counts and splits were not compared"
+            findings.notes.append(f"{n_of(n, 'video')} {told}")
         else:
-            check_dataset(store, self.dataset, self.tally, self.index, findings)
+            check_counts(store, self.dataset, self.tally, self.index, findings)
             check_splits(store, self.index, tombstones.clips, findings)
         check_leftovers(store, findings)
         check_pictures(store, findings)

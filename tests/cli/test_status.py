@@ -28,6 +28,8 @@ def commit(out: Path, video_id: str, fingerprint: str, status: str = "done", rea
     few = pa.schema([CLIPS.field(name) for name in ("n_sampled", "n_faces", "blur")])
     clips = pa.Table.from_pylist([{"n_sampled": 5, "n_faces": 2, "blur": "paper"}], few)
     write_table(store.part("videos", video_id), pa.table({"status": [status], "reason": [reason]}))
+    for table in ("frames", "faces"):
+        write_table(store.part(table, video_id), pa.table({}))
     write_table(store.part("clips", video_id), clips.replace_schema_metadata({FINGERPRINT_KEY: fingerprint.encode()}))
 
 

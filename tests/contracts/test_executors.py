@@ -1,4 +1,7 @@
-"""One suite for every executor: what goes in comes out once, in whatever way a video or a worker ends."""
+"""One suite for every executor: what goes in comes out once, in whatever way a video or a worker ends.
+
+tests/run/ray_cases.py has these tests run on a Ray cluster.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,11 @@ from cityguessr_data.run.local import LocalExecutor
 from cityguessr_data.run.stage import DropVideo, Step, VideoJob
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.writer import WriterConfig
-from tests.support_ray import in_own_network
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "local, 1 worker": lambda: LocalExecutor(1),
     "local, 3 workers": lambda: LocalExecutor(3),
 }
-if in_own_network():  # where tests/run/test_ray.py runs this file
-    from cityguessr_data.run.ray_engine import RayExecutor
-
-    EXECUTORS["ray, started here"] = RayExecutor
 PLACE = Place("Tokyo", "Tokyo", "Japan", "Asia")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cityguessr_data.core import remote_tries
+from cgtool.places import told
+from cityguessr_data.core import remote_s3, remote_tries
 from cityguessr_data.core.errors import InputError, MachineError, StopError
 from cityguessr_data.core.remote import Remote
 from cityguessr_data.core.remote_place import folder_of, place_of, told_place, url_of
@@ -103,7 +105,7 @@ def test_an_upload_in_parts_goes_on_after_a_bad_moment(
 def test_an_upload_in_parts_that_never_ends_is_ended_by_the_next_run(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The abort that s3fs tries fails too, as where the process is killed: the parts stay, seen by nobody."""
+    """That it is ended at once fails too, as where the process is killed: the parts stay, seen by nobody."""
     monkeypatch.setenv("CGTOOL_PART_MB", "5")
     (tmp_path / "big").write_bytes(os.urandom(11 << 20))
     s3.reset(lambda r: "error" if "partNumber" in r.query or r.method == "DELETE" else None)
@@ -115,7 +117,7 @@ def test_an_upload_in_parts_that_never_ends_is_ended_by_the_next_run(
     left = [one["Key"] for one in s3.client().list_multipart_uploads(Bucket=BUCKET)["Uploads"]]
     assert left.count("sets/one/big") >= 1
     assert remote.list() == {}
-    assert remote.abort_uploads() == left.count("sets/one/big")
+    assert remote.end_uploads() == left.count("sets/one/big")
     left = [one["Key"] for one in s3.client().list_multipart_uploads(Bucket=BUCKET)["Uploads"]]
     assert left == ["sets/another"], "uploads of others are left alone"
 
@@ -124,6 +126,61 @@ def test_of_two_writers_that_create_a_name_one_does(s3: S3) -> None:
     assert Remote(s3.url()).create("lock", b"1") is True
     assert Remote(s3.url()).create("lock", b"2") is False
     assert s3.objects() == {"sets/one/lock": b"1"}
+
+
+def test_a_store_that_does_not_tell_of_unfinished_uploads_is_written_to_all_the_same(s3: S3) -> None:
+    s3.reset(lambda request: "denied" if request.kind == "LIST uploads" else None)
+    remote = Remote(s3.url())
+    assert remote.end_uploads() == 0
+    assert remote.uploads() is None, "which is told, and not that there are none"
+
+
+def test_unfinished_uploads_are_looked_for_on_all_pages() -> None:
+    asked = []
+
+    class Pages:
+        def call_s3(self, method: str, **told: object) -> dict[str, object]:
+            asked.append((method, told))
+            n = len(asked)
+            more = {"NextKeyMarker": f"a{n}", "NextUploadIdMarker": f"u{n}"} if n < 3 else {}
+            return {"Uploads": [{"Key": f"a{n}", "UploadId": f"u{n}"}], "IsTruncated": n < 3, **more}
+
+    found = remote_s3.uploads(Pages(), lambda _what, ask: ask(), "bucket/a")
+    assert found == [(f"bucket/a{n}", f"u{n}") for n in (1, 2, 3)]
+    assert [told.get("UploadIdMarker") for _, told in asked] == [None, "u1", "u2"]
+
+
+def test_an_upload_that_somebody_else_ended_is_begun_again(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CGTOOL_PART_MB", "5")
+    (tmp_path / "big").write_bytes(content := os.urandom(11 << 20))
+    ended = []
+
+    def end_all(request: Request) -> str | None:
+        if "partNumber" in request.query and not ended:
+            (upload,) = request.query["uploadId"]
+            ended.append(upload)
+            s3.client().abort_multipart_upload(Bucket=BUCKET, Key="sets/one/big", UploadId=upload)
+        return "no-upload" if request.query.get("uploadId") == ended else None
+
+    s3.reset(end_all)
+    token = Remote(s3.url()).put("big", tmp_path / "big")
+    assert s3.objects() == {"sets/one/big": content}
+    assert token == s3.client().head_object(Bucket=BUCKET, Key="sets/one/big")["ETag"].strip('"')
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("AWS_MAX_ATTEMPTS", "x"), ("AWS_MAX_ATTEMPTS", "0"), ("CGTOOL_PART_MB", "x"), ("CGTOOL_PART_MB", "nan")],
+)
+def test_numbers_in_variables_are_checked(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"{variable} is '{text}'"):
+        Remote(s3.url()).put("file", tmp_path / "file")
 
 
 def test_a_listing_has_all_pages_and_nothing_beside(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,9 +232,22 @@ def test_what_urls_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert place_of("file:///data/my%20set") == Path("/data/my set")
     assert place_of("data/set") == Path("data/set")
     assert place_of(str(Path("s3://bucket/a/set/"))) == "s3://bucket/a/set" == place_of("S3://bucket//a/set")
+    assert place_of("s3a://bucket/a/set") == "s3://bucket/a/set", "one place has one name"
     folder = folder_of("s3://bucket/a/set")
     assert folder.name == "set"
     assert folder != folder_of("s3://bucket/b/set")
     assert url_of(folder) == told_place(folder) == "s3://bucket/a/set"
     assert url_of(tmp_path) is None
     assert told_place(tmp_path) == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["set", "a set", "it's, (one): [1]; `2`", 'a "set"', "größe"])
+def test_people_read_the_url_and_not_where_it_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("CGTOOL_WORK", str(tmp_path))
+    url = f"s3://bucket/{name}"
+    folder = folder_of(url)
+    assert told(f"see {folder}/preview.html.") == f"see {url}/preview.html."
+    assert json.loads(told(json.dumps({"out": str(folder)}))) == {"out": url}
+    assert told(f"{folder}.fetched/x.tar") == f"{folder}.fetched/x.tar", "which is no part of it"

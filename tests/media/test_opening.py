@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -94,6 +95,23 @@ def test_ffmpeg_may_not_ask_for_more_than_the_limit_at_once(tmp_path: Path) -> N
     fits = library.av_malloc(limits.MAX_ALLOCATION_BYTES - 4096)
     assert fits
     library.av_free(fits)
+
+
+def test_pyav_is_told_to_read_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No format of those that are read leads to another protocol today: the second lock must be there all the same."""
+    told: list[dict[str, Any]] = []
+    path = numbered_video(tmp_path / "a.mp4", 5)
+    opens = av.open
+
+    def opened(file: str, **options: Any) -> Any:
+        told.append(options)
+        return opens(file, **options)
+
+    monkeypatch.setattr(av, "open", opened)
+    with opening.open_video(path):
+        pass
+    assert [one["container_options"]["protocol_whitelist"] for one in told] == ["file"]
+    assert [int(one["options"]["max_pixels"]) for one in told] == [limits.MAX_PADDED_PIXELS]
 
 
 def test_reading_and_decoding_say_that_they_are_alive(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cityguessr_data.core.errors import ErrorClass
-from cityguessr_data.media.outcomes import classify, hint, plain, tidy
+from cityguessr_data.media.failures import typed
+from cityguessr_data.media.outcomes import classify, hint, plain, tidy, without_login
 
 YT = "youtube.com"
 LOGIN = (
@@ -115,3 +116,17 @@ def test_tidy(message: str, line: str) -> None:
 
 def test_plain_keeps_letters_of_all_scripts_and_drops_controls() -> None:
     assert plain("Ein\tSpaziergang\r\n\x00durch 東京 👩‍👩‍👧 \ud800<b>") == "Ein Spaziergang durch 東京 👩‍👩‍👧 <b>"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no way to http://me:secret@proxy:3128/ (refused)", "no way to http://proxy:3128/ (refused)"),
+        ("no way to http://me:p@secret@proxy:3128", "no way to http://proxy:3128"),
+        ("socks5://me@h and https://a:b@c", "socks5://h and https://c"),
+        ("https://a/b@c says 4@5", "https://a/b@c says 4@5"),
+    ],
+)
+def test_no_login_is_in_a_message(text: str, shown: str) -> None:
+    assert without_login(text) == shown
+    assert "secret" not in str(typed(OSError(text), "https://example.org/a.mp4", "example.org"))

@@ -172,6 +172,23 @@ def test_a_manifest_that_was_lost_or_changed_is_made_again(tmp_path: Path, limit
         assert by_text(in_manifest(store, table)) == by_text(from_parts(store, table))
 
 
+@pytest.mark.parametrize("name", ["zz.parquet", expected_partition("v000")])
+def test_what_is_no_partition_is_taken_away(tmp_path: Path, name: str) -> None:
+    """A folder, as a wrong unpacking or a file manager leaves it: no reader of the manifest could open it."""
+    store = data_set(tmp_path, N_VIDEOS)
+    assemble(store, 0)
+    before = in_manifest(store, "frames")
+    folder = tmp_path / "manifests" / "frames.parquet"
+    (folder / name).unlink(missing_ok=True)
+    (folder / name / "inside").mkdir(parents=True)
+    (folder / "xx.parquet").symlink_to(tmp_path)
+    assert is_stale(store)
+    assemble(store, 0)
+    assert all(path.is_file() for path in folder.iterdir()) and not is_stale(store)
+    assert by_text(in_manifest(store, "frames")) == by_text(before)
+    assert (tmp_path / "parts").is_dir() and not list((store.work / "manifests").glob("*"))
+
+
 def test_of_what_is_noted_no_part_is_opened(tmp_path: Path) -> None:
     store = data_set(tmp_path, N_VIDEOS)
     assemble(store, 0)

@@ -122,6 +122,13 @@ def test_the_age_of_a_lease_is_told_by_the_stores_own_clock(monkeypatch: pytest.
     follower.release()
 
 
+@pytest.mark.parametrize("told", ["abc", "0", "-1", "inf"])
+def test_the_time_of_a_lease_is_checked(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("CGTOOL_LEASE_S", told)
+    with pytest.raises(InputError, match=f"CGTOOL_LEASE_S is '{told}'"):
+        lease("a")
+
+
 def test_a_store_that_cannot_keep_writers_apart_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = fsspec.filesystem("memory")
 

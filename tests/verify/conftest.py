@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support_verify import Whole, build_whole
+from tests.support_verify import HereExecutor, Whole, build_whole
+
+
+@pytest.fixture(autouse=True)
+def _no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairs compute in this process: a worker spends seconds on imports. Commands run as processes are as ever."""
+    for module in ("cityguessr_data.pipeline", "cityguessr_data.over_frames.go"):
+        monkeypatch.setattr(f"{module}.LocalExecutor", HereExecutor)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support_build import SHORT, cgtool
+from tests.support_build import SHORT
 from tests.support_imports import small_cityguessr, small_msls
-from tests.support_verify import FACES, PLAIN, Whole, edit, look, only, put_together, rows_of, told
-
-
-def run(*words: object) -> None:
-    done = cgtool(*words, timeout_s=240)
-    assert done.returncode == 0, done.stderr
+from tests.support_inline import cgtool_inline
+from tests.support_verify import FACES, PLAIN, Whole, edit, look, mended, only, put_together, rows_of, run, told
 
 
 @pytest.mark.parametrize("kind", ["cityguessr68k", "msls"])
@@ -32,7 +28,7 @@ def test_an_import(tmp_path: Path, kind: str) -> None:
     assert fault.unit == unit
 
 
-def test_an_import_that_was_anonymised(tmp_path: Path, detector_weights: Path) -> None:
+def test_an_import_that_was_anonymised(tmp_path: Path, whole: Whole) -> None:
     out = tmp_path / "out"
     run("import", "cityguessr68k", small_cityguessr(tmp_path / "src"), "--out", out)
     run("anonymise", out, "--detector", "mobilenet0.25", "--workers", 1)
@@ -44,8 +40,8 @@ def test_an_import_that_was_anonymised(tmp_path: Path, detector_weights: Path) -
     copy = out / rows_of(out, "frames", unit)[0]["path"]
     original = copy.read_bytes()
     copy.unlink()
-    done = cgtool("verify", out, "--repair", "--json", fresh=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    repaired = mended(out, whole)
+    assert repaired.after.clean, told(repaired.after)
     assert copy.read_bytes() == original  # made anew from the original, to the byte
 
     def unblurred(rows: list[dict[str, object]]) -> None:
@@ -81,7 +77,7 @@ def test_a_build_without_a_clip(tmp_path: Path, whole: Whole) -> None:
     out = tmp_path / "out"
     options = [*SHORT]
     options[options.index("--clip-frames") + 1] = "60-70"
-    done = cgtool("build-dataset", tmp_path / "s.csv", "--out", out, *options)
+    done = cgtool_inline("build-dataset", tmp_path / "s.csv", "--out", out, *options)
     assert done.returncode in (0, 1), done.stderr
     result = look(out)
     assert result.clean, told(result)

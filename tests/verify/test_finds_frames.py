@@ -101,7 +101,7 @@ def test_without_its_source_a_video_is_told_and_is_no_fault(out: Path, whole: Wh
     finally:
         (tmp_path / "away.mp4").rename(film)
     assert result.clean
-    assert [note for note in result.findings.notes if note.startswith("1 videos were not compared")]
+    assert [note for note in result.findings.notes if note.startswith("1 video was not compared")]
 
 
 def test_files_that_no_row_names(out: Path) -> None:

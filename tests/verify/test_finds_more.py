@@ -18,7 +18,7 @@ from cgtool.outputs import check_folder, check_pack, check_page
 from cityguessr_data.core.errors import InputError, MachineError
 from cityguessr_data.run import asked_rows
 from cityguessr_data.run.store import Store
-from tests.support_build import cgtool
+from tests.support_inline import cgtool_inline
 from tests.support_verify import FACES, PLAIN, Whole, edit, look, mended, only, part, put_together, rows_of
 
 
@@ -96,7 +96,7 @@ def test_a_table_of_originals_that_is_damaged(out: Path, whole: Whole) -> None:
     (fault,) = only(look(out), "tables")
     assert fault.where == f".cgtool/originals/{FACES}.parquet" and fault.mend == "person"
     (out / rows_of(out, "frames", FACES)[0]["path"]).unlink()
-    assert not mended(out, whole).after.clean
+    assert not mended(out, whole, "all").after.clean
 
 
 def test_rows_of_another_version_and_rows_that_are_damaged(out: Path) -> None:
@@ -173,20 +173,21 @@ def test_figures_and_packs_do_not_go_into_the_data_set(out: Path, tmp_path: Path
     check_folder(tmp_path / "figures", [out])
     check_pack(tmp_path / "pack", out)
     check_page(out / "page.html", [out])  # it is no picture
-    done = cgtool("bench", "pack", out, "--to", out / "pack", "--preset", "tiny")
+    done = cgtool_inline("bench", "pack", out, "--to", out / "pack", "--preset", "tiny")
     assert done.returncode == 2 and "lies in the data set" in done.stderr and not (out / "pack").exists()
 
 
 def test_a_second_detection_that_fails_does_not_hide_the_report(out: Path) -> None:
-    assert cgtool("verify", out, "--detect", "-1").returncode == 2
+    assert cgtool_inline("verify", out, "--detect", "-1").returncode == 2
     dataset = json.loads((out / "dataset.json").read_text())
     del dataset["config"]["anonymise"]["conf"]
     (out / "dataset.json").write_text(json.dumps(dataset))
-    done = cgtool("verify", out, "--detect", "1", "--sources", "none")
+    done = cgtool_inline("verify", out, "--detect", "1", "--sources", "none")
     assert done.returncode == 2 and "never anonymised" in done.stderr and done.stdout.startswith("check")
-    done = cgtool("verify", out, "--detect", "1", "--sources", "none", "--json")
+    done = cgtool_inline("verify", out, "--detect", "1", "--sources", "none", "--json")
     told = json.loads(done.stdout)
-    assert done.returncode == 2 and "never anonymised" in told["detection_failed"] and told["clean"]
+    assert done.returncode == 2 and "never anonymised" in told["detection_failed"]
+    assert [fault["where"] for fault in told["faults"]] == ["dataset.json"]
 
 
 def test_a_repair_that_could_not_mend_all_says_so_by_its_exit_code(out: Path, whole: Whole, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_repair_that_could_not_mend_all_says_so_by_its_exit_code(out: Path, wh
     film.rename(tmp_path / "away.mp4")
     try:
         (out / rows_of(out, "frames", FACES)[0]["path"]).unlink()
-        done = cgtool("verify", out, "--repair", "--scene-model", whole.model, "--json", fresh=True)
+        done = cgtool_inline("verify", out, "--repair", "--scene-model", whole.model, "--json")
     finally:
         (tmp_path / "away.mp4").rename(film)
     assert done.returncode == 1 and FACES in json.loads(done.stdout)["repair"]["failed"]

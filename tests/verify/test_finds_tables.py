@@ -204,7 +204,7 @@ def test_a_face_that_a_reviewer_rejected_is_none(out: Path) -> None:
 
 
 FACE_ROWS = [
-    ("frames", _set("n_faces", 2), "1 frames say another number"),
+    ("frames", _set("n_faces", 2), "frames say another number"),
     ("clips", _set("n_faces", 9), "9 blurred faces in the clip's row, 5 boxes"),
     ("clips", _set("blur", "strict"), "has the blur strict"),
     ("clips", _set("blur", None), "clip was never blurred"),
@@ -310,7 +310,7 @@ def test_counts_and_preview(out: Path) -> None:
     found = {fault.where: fault.what for fault in only(look(out), "dataset")}
     assert found == {
         "dataset.json": "says clips: 9, there are 8", "preview.jpg": "is missing",
-        "preview.html": "shows 1 clips that are not there, such as gone_00000",
+        "preview.html": "shows 1 missing clip, such as gone_00000",
     }  # fmt: skip
 
 
@@ -323,9 +323,9 @@ def _split(out: Path, name: str, change: Change) -> None:
 
 SPLITS = [
     ("by-clip", _last_twice, "1 of its rows name a clip that stands there already"),
-    ("by-clip", _set("clip_id", "gone_00000"), "names 1 clips that are not there"),
+    ("by-clip", _set("clip_id", "gone_00000"), "names 1 missing clip"),
     ("by-clip", _set("part", "exam"), "has the part exam"),
-    ("by-video", None, "has 1 videos in more than one part"),
+    ("by-video", None, "has 1 video in more than one part"),
 ]
 
 
@@ -342,7 +342,7 @@ def test_splits_that_are_none(out: Path, name: str, change: Change | None, what:
 def test_a_split_that_cannot_be_read_and_one_that_lacks_clips(out: Path) -> None:
     _split(out, "by-clip", _without_last)
     result = look(out)
-    assert result.clean and any("no part for 1 clips" in note for note in result.findings.notes)
+    assert result.clean and any("no part for 1 clip" in note for note in result.findings.notes)
     (out / "splits" / "by-video.parquet").write_bytes(b"PAR1")
     assert "cannot be read" in only(look(out), "splits")[0].what
 

@@ -13,7 +13,6 @@ from cityguessr_data.media.decode import decode, index_video
 from cityguessr_data.over_frames.apply_review import apply_review
 from cityguessr_data.review.decisions import Decision, DecisionLog, new_id
 from cityguessr_data.run.store import Store
-from tests.support_build import cgtool
 from tests.support_verify import (
     FACES,
     OTHER,
@@ -25,6 +24,7 @@ from tests.support_verify import (
     edit,
     edit_json,
     everything,
+    forget,
     jpeg_of,
     look,
     mended,
@@ -32,6 +32,7 @@ from tests.support_verify import (
     put_together,
     replace_frame,
     rows_of,
+    run,
     told,
 )
 
@@ -83,7 +84,8 @@ def test_videos_are_done_again(out: Path, whole: Whole) -> None:
         rows[0] |= {"city": "Paris"}
 
     edit(out, "clips", PLAIN, elsewhere)
-    repaired = mended(out, whole)
+    forget(out)
+    repaired = mended(out, whole, "all")
     assert repaired.after.clean, told(repaired.after)
     assert repaired.redone.done == (FACES, OTHER, PLAIN)
     assert contents(out) == as_built
@@ -92,7 +94,9 @@ def test_videos_are_done_again(out: Path, whole: Whole) -> None:
 def test_a_clips_part_that_is_gone_comes_back(out: Path, whole: Whole) -> None:
     as_built = contents(out)
     part(out, "clips", FACES).unlink()
-    assert mended(out, whole).after.clean
+    forget(out)
+    repaired = mended(out, whole)
+    assert repaired.after.clean and repaired.redone.done == (FACES,)
     assert contents(out) == as_built
 
 
@@ -131,7 +135,7 @@ def test_what_cannot_be_made_again_stays(out: Path, whole: Whole, tmp_path: Path
     finally:
         (tmp_path / "away.mp4").rename(film)
     assert {fault.where for fault in repaired.after.findings.faults} == {lost, "clips/notes.txt"}
-    assert "does not exist" in (repaired.redone.failed or {})[FACES]
+    assert "is not there" in (repaired.redone.failed or {})[FACES]
     assert contents(out) == before
     assert mended(out, whole).n_frames == 1
 
@@ -140,16 +144,17 @@ def test_a_video_of_which_nobody_knows_the_rows_is_left_to_the_build(out: Path, 
     as_built = contents(out)
     (out / ".cgtool" / "rows.parquet").unlink()
     edit(out, "videos", PLAIN, lambda rows: [{**rows[0], "n_clips": 7}])
+    put_together(out)
     repaired = mended(out, whole)
     assert repaired.redone.to_build == (PLAIN,) and not repaired.after.clean
-    done = cgtool("build-dataset", whole.table, "--out", out, *whole.options(), "--json")
-    assert done.returncode == 0, done.stderr
+    run("build-dataset", whole.table, "--out", out, *whole.options())
     assert look(out).clean and contents(out) == as_built
 
 
 def test_other_weights_or_settings_are_refused(out: Path, whole: Whole) -> None:
     """What they gave would not be what the data set says it is."""
     part(out, "faces", FACES).unlink()
+    forget(out)
     assert "--scene-model" in (mended(out, whole, scene_model=None).redone.failed or {})[FACES]
     edit_json(out / "dataset.json", lambda dataset: dataset["models"]["detector"].update({"x": "0" * 64}))
     assert "another configuration" in (mended(out, whole).redone.failed or {})[FACES]
@@ -199,6 +204,7 @@ def test_a_repair_that_cannot_read_a_part_says_so(out: Path, whole: Whole, tmp_p
     film = whole.root / "src" / f"{PLAIN}.mp4"
     film.rename(tmp_path / "away.mp4")
     try:
+        (out / rows_of(out, "frames", PLAIN)[0]["path"]).unlink()  # the manifests do not fit either
         part(out, table, PLAIN).write_bytes(b"PAR1")
         repaired = mended(out, whole)
     finally:

@@ -31,6 +31,7 @@ from tests.support_verify import (
     contents,
     edit,
     edit_json,
+    forget,
     look,
     mended,
     part,
@@ -123,6 +124,7 @@ def test_files_of_people_stay(out: Path, whole: Whole) -> None:
 def test_a_video_with_somebody_s_file_in_its_folder_is_not_done_again(out: Path, whole: Whole, broken: str) -> None:
     """A commit would replace the folder."""
     edit(out, "videos", FACES, lambda rows: [{**rows[0], "n_clips": 7}])
+    forget(out)
     for table in {"a count": (), "a part": ("faces",), "all parts": TABLES}[broken]:
         part(out, table, FACES).unlink()
     mine = out / "clips" / FACES / "notes.txt"
@@ -137,6 +139,7 @@ def test_frames_of_a_video_that_lost_its_parts_are_done_again(out: Path, whole: 
     as_built = contents(out)
     part(out, "clips", FACES).unlink()
     part(out, "videos", FACES).unlink()
+    forget(out)
     faults = look(out, "none").findings.of("orphans")
     assert {(fault.mend, fault.unit) for fault in faults} == {("redo", FACES)}
     repaired = mended(out, whole)
@@ -147,6 +150,7 @@ def test_frames_of_a_video_that_lost_its_parts_are_done_again(out: Path, whole: 
 def test_a_clips_part_of_another_video_costs_nothing_of_its_own(out: Path, whole: Whole) -> None:
     as_built = contents(out)
     shutil.copy(part(out, "clips", OTHER), part(out, "clips", FACES))
+    forget(out)
     repaired = mended(out, whole)
     assert repaired.after.clean and repaired.redone.done == (FACES,) and not repaired.deleted, told(repaired.after)
     assert contents(out) == as_built
@@ -228,6 +232,7 @@ def test_a_copied_data_set_opens_no_local_file(out: Path, whole: Whole) -> None:
     """Its rows may be a stranger's, and name any file of this machine."""
     edit_json(out / ".cgtool" / "plan.json", lambda plan: plan.update(out="/somewhere/else"))
     part(out, "faces", FACES).unlink()
+    forget(out)
     repaired = mended(out, whole)
     assert "copied or moved" in (repaired.redone.failed or {})[FACES] and not part(out, "faces", FACES).exists()
 
@@ -235,6 +240,7 @@ def test_a_copied_data_set_opens_no_local_file(out: Path, whole: Whole) -> None:
 def test_other_weights_are_refused_also_where_nothing_is_committed(out: Path, whole: Whole) -> None:
     for path in Store(out).parts("clips"):
         path.unlink()
+    forget(out)
     edit_json(out / "dataset.json", lambda dataset: dataset["models"]["detector"].update({"x": "0" * 64}))
     assert "another configuration" in (mended(out, whole).redone.failed or {})[FACES]
     assert not Store(out).parts("clips")
@@ -244,6 +250,7 @@ def test_a_cache_is_noted_before_anything_is_fetched(
     out: Path, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part(out, "faces", FACES).unlink()
+    forget(out)
 
     class Stop(Exception):
         pass

@@ -14,8 +14,20 @@ from cityguessr_data.review.decisions import Decision, DecisionLog, new_id
 from cityguessr_data.review.lock import review_lock
 from cityguessr_data.run.store import Store
 from cityguessr_data.verify import redo, repair
-from tests.support_build import cgtool
-from tests.support_verify import FACES, Silent, Whole, contents, edit, look, mended, only, rows_of, told
+from tests.support_verify import (
+    FACES,
+    Silent,
+    Whole,
+    contents,
+    edit,
+    look,
+    mended,
+    only,
+    put_together,
+    rows_of,
+    run,
+    told,
+)
 
 NOTE = ".cgtool/review/again.json"
 
@@ -99,12 +111,12 @@ def test_a_video_that_is_left_to_the_build_gets_its_review_back(reviewed: Path, 
     rows = (reviewed / ".cgtool" / "rows.parquet").read_bytes()
     (reviewed / ".cgtool" / "rows.parquet").unlink()
     damage(reviewed)
+    put_together(reviewed)
     repaired = mended(reviewed, whole)
     assert repaired.redone.to_build == (FACES,)
     left = [fault for fault in repaired.after.findings.faults if fault.check != "dataset"]
     assert [fault.what for fault in left] == ["waits to be done again by the build command"], "one fault, not five"
-    done = cgtool("build-dataset", whole.table, "--out", reviewed, *whole.options(), "--json")
-    assert done.returncode == 0, done.stderr
+    run("build-dataset", whole.table, "--out", reviewed, *whole.options())
     assert drawn(reviewed) == 0 and (reviewed / ".cgtool" / "rows.parquet").read_bytes() == rows
     assert [fault.mend for fault in only(look(reviewed, "none"), "decisions")] == ["review"]
     repaired = mended(reviewed, whole)
