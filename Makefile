@@ -24,6 +24,7 @@ torture: $(VENV)/.installed
 	CGTOOL_KILLS=20 $(BIN)/python -m pytest tests/test_kill_review.py tests/removal/test_killed_removal.py tests/bench/test_resume.py
 	CGTOOL_FUZZ=1000 $(BIN)/python -m pytest -n 0 -s tests/test_hostile_files.py
 	CGTOOL_S3_STEP=1 CGTOOL_S3_KILLS=all $(BIN)/python -m pytest -n 0 tests/run/test_remote_commit.py tests/run/test_remote_lock.py tests/cli/test_object_store.py
+	CGTOOL_RAY=all $(BIN)/python -m pytest -n 0 tests/run/test_ray.py
 	CGTOOL_MANIFEST_SEQUENCES=100 $(BIN)/python -m pytest -n 0 tests/run/test_manifests.py
 	CGTOOL_FULL_DISK=all CGTOOL_RANDOM_VIDEOS=200 $(BIN)/python -m pytest -n 0 tests/test_full_disk.py tests/test_random_failures.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo_to_predict.sh example

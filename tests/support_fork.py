@@ -182,6 +182,7 @@ def wait_to_be_forked(descriptor: int, imports: Sequence[str]) -> None:
                 support_workers.start()  # the first time
             pid = os.fork()
             if pid == 0:
+                gc.unfreeze()  # what a library counts at the end is let go of, as in a fresh process
                 break
             os.close(out)
             os.close(err)

@@ -72,7 +72,7 @@ def face_source(source: Path, videos: Sequence[str], clips: int = 2) -> dict[str
 def write_imported(out: Path, tree: Mapping[str, Mapping[str, Sequence[Path]]], **dataset: Any) -> Path:
     """An output directory whose frames are those of `tree`, by absolute paths. Every tenth source frame was kept."""
     for video, clips in tree.items():
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("videos", "clips", "frames")}
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("videos", "clips", "frames", "faces")}
         rows["videos"] = [{"video_id": video, "url": f"released:{video}", "n_clips": len(clips), "status": "done"}]
         for number, (clip_id, paths) in enumerate(clips.items()):
             place = {"city": "Tokyo", "state": "Tokyo", "country": "Japan", "continent": "Asia", "city_label": 3}

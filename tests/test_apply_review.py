@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.core.schemas import FACES
 from cityguessr_data.media.decode import decode, index_video
 from cityguessr_data.over_frames.apply_review import ApplyResult, apply_review
 from cityguessr_data.review.decisions import Box, Decision, DecisionLog, new_id
@@ -496,8 +495,6 @@ def test_a_unit_that_is_not_anonymised_yet_is_never_written(tmp_path: Path) -> N
     blur = {"mode": "paper", "kernel_px": 63, "sigma_px": 21.0}
     tree = face_source(tmp_path / "src", ["a"], clips=1)
     out = write_imported(tmp_path / "out", tree, config={"anonymise": {"blur": blur}, "jpeg_quality": 95})
-    (out / "parts" / "faces").mkdir()
-    pq.write_table(FACES.empty_table(), out / "parts" / "faces" / "a.parquet")
     assemble(Store(out))
     decide(out, *(("draw", "a_00007", {"position": position, "box": DRAWN}) for position in range(6)))
     result = apply(out)
