@@ -37,7 +37,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if len({arg.partition("::")[0] for arg in config.args}) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_PROCESSES, cores + 1) if cores > 1 else 0  # tests wait, too: of two cores a quarter was idle
+    return min(MOST_PROCESSES, cores) if cores > 1 else 0
 
 
 @pytest.fixture(autouse=True)
