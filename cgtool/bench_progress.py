@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from .console import plain, say
-from .summary import plural
 
 _LINE_EVERY_S = 10.0
 
@@ -105,7 +105,7 @@ class TrainProgress(_Bar):
         """See Listener."""
         self._name, self._n_steps, self._n_epochs = name, n_steps, n_epochs
         goes_on = f", going on after step {step}" if step else ""
-        say(f"{plain(name)}: {plural(n_epochs, 'epoch')} of {plural(n_steps // n_epochs, 'step')}{goes_on}")
+        say(f"{plain(name)}: {n_of(n_epochs, 'epoch')} of {n_of(n_steps // n_epochs, 'step')}{goes_on}")
         self._start(name, n_steps, step)
 
     def stepped(self, step: int, losses: Mapping[str, float], clips_per_s: float, memory_bytes: int) -> None:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from cityguessr_data.core.words import n_of
+
 from .console import plain, printing, stdout
-from .summary import plural
 from .tables import cut, cut_words, fact, figures, safe
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ def _size(results: Results) -> str:
     from cityguessr_data.core.types import LEVELS
 
     origin = results.origin
-    parts = [plural(results.n_clips, "clip")]
+    parts = [n_of(results.n_clips, "clip")]
     if results.n_videos is not None:
-        parts[0] += f" of {plural(results.n_videos, 'source video')}"
-    parts += [plural(results.n_classes[level], level, _MANY[level]) for level in LEVELS]
+        parts[0] += f" of {n_of(results.n_videos, 'source video')}"
+    parts += [n_of(results.n_classes[level], level, _MANY[level]) for level in LEVELS]
     if origin.part is not None:
         by = f" of the split {cut(origin.split)}" if origin.split else ""
         parts.append(f"the part {origin.part}{by}")
@@ -181,7 +182,7 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
     yield "intervals", f"95 %, {honest}; of the luck of the tested clips alone, not of another seed of training"
     far = results.modes[SHOWN_FIRST].distances
     if far is not None and far.n < results.n_clips:
-        yield "km off", f"of {plural(far.n, 'clip')} whose true and predicted city have coordinates"
+        yield "km off", f"of {n_of(far.n, 'clip')} whose true and predicted city have coordinates"
 
 
 def _by_level(title: str, wide: bool) -> Table:

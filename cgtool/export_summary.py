@@ -10,11 +10,11 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from .bench_progress import _Bar
 from .console import plain, print_json, say, stderr, stdout
 from .listing import LISTED, some
-from .summary import plural
 from .tables import cut, fact
 
 if TYPE_CHECKING:
@@ -97,20 +97,20 @@ def show_export(result: ExportResult, *, as_json: bool) -> None:
 
 def _facts(result: ExportResult) -> Iterator[tuple[str, str]]:
     config, counts = result.config, result.counts
-    frames = "no frames" if config.to == "links" else plural(counts["frames"], "frame")
+    frames = "no frames" if config.to == "links" else n_of(counts["frames"], "frame")
     yield (
         "exported",
-        f"{cut(result.name)} {result.version}: {plural(counts['clips'], 'clip')}, {frames}, "
-        f"{plural(counts['videos'], 'video')} of {plural(counts['city_classes'], 'city', 'cities')}",
+        f"{cut(result.name)} {result.version}: {n_of(counts['clips'], 'clip')}, {frames}, "
+        f"{n_of(counts['videos'], 'video')} of {n_of(counts['city_classes'], 'city', 'cities')}",
     )
     if result.parts:
         yield "parts", ", ".join(f"{part} {n:,}" for part, n in result.parts.items())
     for why, ids in result.left_out.items():
-        yield "left out", f"{plural(len(ids), 'clip')} {why}: {some(ids)}"
+        yield "left out", f"{n_of(len(ids), 'clip')} {why}: {some(ids)}"
     yield "faces", _faces(result)
     yield "review", _review(result)
     done = "was done already: every file is as it was written" if result.was_done else f"{config.to}, {config.dest}"
-    yield "files", f"{plural(len(result.files), 'file')}, {size(result.n_bytes)}; {done}"
+    yield "files", f"{n_of(len(result.files), 'file')}, {size(result.n_bytes)}; {done}"
 
 
 def _rebuild_line(result: ExportResult) -> str:
@@ -125,18 +125,18 @@ def _rebuild_line(result: ExportResult) -> str:
 def _faces(result: ExportResult) -> str:
     faces = result.faces
     drawn = f", {faces.drawn:,} of them drawn by hand" if faces.drawn else ""
-    stay = [f"{plural(faces.under, 'detection')} under the threshold"] if faces.under else []
+    stay = [f"{n_of(faces.under, 'detection')} under the threshold"] if faces.under else []
     stay += [f"{faces.rejected:,} that reviewers rejected"] if faces.rejected else []
     left = f"; not blurred, and left out: {', '.join(stay)}" if stay else ""
-    return f"{plural(faces.blurred, 'box', 'boxes')} blurred{drawn}{left}"
+    return f"{n_of(faces.blurred, 'box', 'boxes')} blurred{drawn}{left}"
 
 
 def _review(result: ExportResult) -> str:
     review = result.review
     if not review.unfinished:
-        return f"finished: {review.n_finished:,} of {plural(review.n_clips, 'clip')}"
+        return f"finished: {review.n_finished:,} of {n_of(review.n_clips, 'clip')}"
     n = len(review.unfinished)
-    return f"not finished: {n:,} of {plural(review.n_clips, 'clip')} {'waits' if n == 1 else 'wait'} for a person"
+    return f"not finished: {n:,} of {n_of(review.n_clips, 'clip')} {'waits' if n == 1 else 'wait'} for a person"
 
 
 def _as_json(result: ExportResult) -> dict[str, Any]:

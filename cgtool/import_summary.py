@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cityguessr_data.core.words import n_of
+
 from .bench_progress import _Bar
 from .console import plain, print_json, say, stdout
-from .summary import plural, span
+from .summary import span
 from .tables import fact, figures
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class ImportProgress(_Bar):
         """See Listener."""
         self._n_clips = n_clips
         self._started = time.monotonic()
-        what = f"{plural(n_clips, 'clip')} of {plural(n_units, 'source')}"
+        what = f"{n_of(n_clips, 'clip')} of {n_of(n_units, 'source')}"
         say(f"{what}: frames that are new here are decoded once, none is copied")
         self._start("import", n_clips, 0)
 
@@ -79,7 +81,7 @@ def show_import(result: ImportResult, *, as_json: bool) -> None:
         for name, value in _facts(result):
             console.print(fact(name, value, _FACT))
     if result.left:
-        say(f"left out or missing: {plural(len(result.left), 'item')}")
+        say(f"left out or missing: {n_of(len(result.left), 'item')}")
         list_faults(result.left, f", in {result.out}/import_left_out.csv")
         say("mend the source folder and run the same command again: it looks at these alone")
 
@@ -99,10 +101,10 @@ def _counts(result: ImportResult) -> Table:
 def _facts(result: ImportResult) -> Iterator[tuple[str, str]]:
     if result.n_frames_read:
         rate = result.n_frames_read / max(result.seconds, 1e-6)
-        frames = plural(result.n_frames_read, "frame")
+        frames = n_of(result.n_frames_read, "frame")
         yield (
             "this run",
-            f"{plural(result.n_clips_new, 'clip')}, {frames} in {span(result.seconds)}: {rate:,.0f} frames/s",
+            f"{n_of(result.n_clips_new, 'clip')}, {frames} in {span(result.seconds)}: {rate:,.0f} frames/s",
         )
     else:
         yield "this run", "nothing to do"
@@ -121,7 +123,7 @@ def _where(result: ImportResult) -> str:
     n_clips, n_left = result.counts["clips"], result.n_unblurred
     if not n_left:
         return f"{stay}; the tables name blurred copies in {result.out}" if n_clips else stay
-    some = f" of the other {plural(n_left, 'clip')}" if n_left < n_clips else ""
+    some = f" of the other {n_of(n_left, 'clip')}" if n_left < n_clips else ""
     return f"{stay}: `cgtool anonymise {result.out}` makes blurred copies{some}"
 
 

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cityguessr_data.core.words import n_of
+
 from .console import print_json, say, stdout
 from .listing import list_failed, list_lines, say_cut_off, some
-from .summary import plural, span
+from .summary import span
 from .tables import fact
 
 if TYPE_CHECKING:
@@ -58,10 +60,10 @@ def _this_run(result: StageResult) -> str:
     if not (report.done or report.failed or result.stopped or result.interrupted):
         return "nothing to do"
     counts = report.counts
-    faces = f", {plural(counts.faces, 'face')} blurred" if counts.faces or "anonymise" in report.stage_seconds else ""
+    faces = f", {n_of(counts.faces, 'face')} blurred" if counts.faces or "anonymise" in report.stage_seconds else ""
     rate = counts.frames / report.seconds if report.seconds else 0.0
     return (
-        f"{plural(counts.clips, 'clip')}, {plural(counts.frames, 'frame')}{faces} in {span(report.seconds)}: "
+        f"{n_of(counts.clips, 'clip')}, {n_of(counts.frames, 'frame')}{faces} in {span(report.seconds)}: "
         f"{rate:.1f} frames/s"
     )
 
@@ -85,23 +87,23 @@ def show_file(out: Path, result: FileResult, *, as_json: bool) -> None:
 
 
 def _file_facts(result: FileResult) -> Iterator[tuple[str, str]]:
-    written = plural(result.n_units_written, "video")
+    written = n_of(result.n_units_written, "video")
     yield "clips", f"{result.n_labelled:,} of {result.n_clips:,} have the file's labels ({result.form})"
     yield "this run", f"{written} written" if result.n_units_written else "nothing to do"
     if result.incomplete:
-        yield "incomplete", f"{plural(len(result.incomplete), 'clip')} with frames that the file has no label for"
+        yield "incomplete", f"{n_of(len(result.incomplete), 'clip')} with frames that the file has no label for"
     if result.unnamed:
-        yield "not named", f"{plural(len(result.unnamed), 'clip')}, left as before: {some(result.unnamed)}"
+        yield "not named", f"{n_of(len(result.unnamed), 'clip')}, left as before: {some(result.unnamed)}"
     if result.n_without:
-        yield "without", f"{plural(result.n_without, 'clip')} without a scene label now"
+        yield "without", f"{n_of(result.n_without, 'clip')} without a scene label now"
     if result.unknown:
         what = "clip" if result.form == "frames" else "video"
         yield (
             "unknown",
-            f"{plural(len(result.unknown), what)} of the file that the data set does not have: {some(result.unknown)}",
+            f"{n_of(len(result.unknown), what)} of the file that the data set does not have: {some(result.unknown)}",
         )
     if result.n_astray:
-        yield "astray", f"{plural(result.n_astray, 'row')} for positions that their clips do not have"
+        yield "astray", f"{n_of(result.n_astray, 'row')} for positions that their clips do not have"
 
 
 def _print(facts: Sequence[tuple[str, str]]) -> None:

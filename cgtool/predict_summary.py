@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cityguessr_data.core.words import n_of
+
 from .console import plain, printing, say, stdout
-from .summary import plural
 from .tables import cut, fact, safe
 from .world_map import world_map
 
@@ -52,7 +53,7 @@ def show_meaning(mode: Mode) -> None:
 def tell_failures(failures: Sequence[Failure], n_sources: int) -> None:
     """List on stderr what could not be looked at."""
     if len(failures) > 1 or n_sources > 1:
-        say(f"{plural(len(failures), 'video')} could not be looked at:")
+        say(f"{n_of(len(failures), 'video')} could not be looked at:")
     for failed in failures:
         named = failed.source in failed.message or (failed.video_id or failed.source) in failed.message
         where = "" if named else f"{failed.source}: "
@@ -100,7 +101,7 @@ def _video(out: Console, video: VideoPrediction) -> None:
 
 
 def _size(video: VideoPrediction) -> str:
-    clips = plural(len(video.clips), "clip")
+    clips = n_of(len(video.clips), "clip")
     lengths = sorted({clip.n_frames for clip in video.clips})
     of = f"{lengths[0]:,}" if len(lengths) == 1 else f"{lengths[0]:,} to {lengths[-1]:,}"
     return f"{clips} of {of} frames; {video.n_frames:,} in all, {video.duration_s:,.1f} s"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cityguessr_data.core.words import n_of
+
 from .console import print_json, stdout
-from .summary import plural
 from .tables import cut, fact, figures
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _percent(share: float) -> str:
 def _facts(out: Path, report: RecallReport) -> Iterator[tuple[str, str]]:
     most = "" if report.all_known else "at most "
     drawn = f"drawn evenly with seed {report.seed}"
-    yield "sample", f"{plural(report.n_frames, 'frame')} of {most}{report.n_eligible:,} that can be shown, {drawn}"
+    yield "sample", f"{n_of(report.n_frames, 'frame')} of {most}{report.n_eligible:,} that can be shown, {drawn}"
     if report.n_frames < report.n_asked:
         yield "all", f"{report.n_asked:,} were asked for; there are no more that can be shown"
     looked = f"{report.n_looked:,} of {report.n_frames:,} frames"
@@ -96,23 +97,23 @@ def _facts(out: Path, report: RecallReport) -> Iterator[tuple[str, str]]:
     if report.n_left:
         seed = f" --seed {report.seed}" if report.seed else ""
         again = f"cgtool review {out} --sample {report.n_asked}{seed}"
-        yield "left", f"{plural(report.n_left, 'frame')}: {again} goes on with them"
+        yield "left", f"{n_of(report.n_left, 'frame')}: {again} goes on with them"
     if report.n_gone:
-        yield "gone", f"{plural(report.n_gone, 'frame')} of clips that were removed or made anew since; not counted"
+        yield "gone", f"{n_of(report.n_gone, 'frame')} of clips that were removed or made anew since; not counted"
     least = "" if report.all_known else "at least "
     for why, n in sorted(report.left_out.items(), key=lambda one: -one[1])[:_LISTED]:
-        yield "not drawn", f"{least}{plural(n, 'frame')}: {why}"
+        yield "not drawn", f"{least}{n_of(n, 'frame')}: {why}"
     if len(report.left_out) > _LISTED:
         rest = sum(sorted(report.left_out.values())[:-_LISTED])
-        yield "not drawn", f"{least}{plural(rest, 'frame')} for other reasons; --json has them"
+        yield "not drawn", f"{least}{n_of(rest, 'frame')} for other reasons; --json has them"
     if measured is not None and (measured.n_drawn or measured.n_blurred):
         yield from _meaning(report, measured)
 
 
 def _sources(measured: Recall) -> str:
     if measured.n_videos is not None:
-        return plural(measured.n_videos, "source video")
-    unknown = f"{plural(measured.n_unknown, 'frame')} from unknown source videos"
+        return n_of(measured.n_videos, "source video")
+    unknown = f"{n_of(measured.n_unknown, 'frame')} from unknown source videos"
     return f"{measured.n_cities:,} {'city' if measured.n_cities == 1 else 'cities'} ({unknown})"
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from .console import plain, print_json, say, stdout
 from .listing import LISTED, list_lines, some
-from .summary import plural
 from .tables import cut, fact
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def show_removal(out: Path, wanted_id: str, removal: Removal, *, dry_run: bool, 
 def finished_facts(finished: TakenOut | None) -> Iterator[tuple[str, str]]:
     """What was left of a removal that was interrupted."""
     if finished is not None:
-        frames = plural(sum(one.n_frames for one in finished.doomed), "frame")
-        clips = plural(len(finished.clip_ids), "clip")
+        frames = n_of(sum(one.n_frames for one in finished.doomed), "frame")
+        clips = n_of(len(finished.clip_ids), "clip")
         left = f"{frames} of {clips} were left" if finished.doomed else "all frames were gone already"
         yield "finished", f"the interrupted removal: {left}"
 
@@ -68,20 +68,20 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
     whole = [one.unit for one in taken.doomed if one.whole is not None]
     n_frames = sum(one.n_frames for one in taken.doomed)
     n_outside = sum(one.n_outside for one in taken.doomed)
-    videos = f"{plural(len(whole), 'video')} ({some(whole)}), " if whole else ""
+    videos = f"{n_of(len(whole), 'video')} ({some(whole)}), " if whole else ""
     yield (
         "would go" if dry_run else "removed",
-        (f"{videos}{plural(len(taken.clip_ids), 'clip')}, {plural(n_frames, 'frame')}"),
+        (f"{videos}{n_of(len(taken.clip_ids), 'clip')}, {n_of(n_frames, 'frame')}"),
     )
     if taken.cache.files:
-        yield "cache", f"{plural(taken.cache.files, 'file')}, {size(taken.cache.bytes)}"
+        yield "cache", f"{n_of(taken.cache.files, 'file')}, {size(taken.cache.bytes)}"
     if taken.cache.elsewhere:
         folders = ", ".join(map(str, taken.cache.elsewhere))
         yield "cache", f"not cleared: this data set was copied or moved; look for sources in {folders}"
     for path in taken.own_files[:LISTED]:
         yield "not yours" if not path else "your file", f"{path} was not touched"
     if n_outside:
-        yield "originals", f"{plural(n_outside, 'frame')} lie where they were imported from, and were not touched"
+        yield "originals", f"{n_of(n_outside, 'frame')} lie where they were imported from, and were not touched"
     if taken.splits:
         yield "splits", f"{', '.join(taken.splits)}: without these clips now"
     yield "version", f"{removal.version}{' (would be)' if dry_run else ', see CHANGELOG.md'}"
@@ -90,7 +90,7 @@ def removal_facts(removal: Removal, *, dry_run: bool = False) -> Iterator[tuple[
 def show_outside(outside: Sequence[Path]) -> None:
     """Name the tars and the folders of frames that lie behind links, outside OUT."""
     if outside:
-        frames = plural(len(outside), "tar" if outside[0].suffix == ".tar" else "frame")
+        frames = n_of(len(outside), "tar" if outside[0].suffix == ".tar" else "frame")
         say(f"{frames} of these clips lie behind links, outside the data set, and stay; delete them yourself:")
         list_lines(sorted({str(path if path.suffix == ".tar" else path.parent) for path in outside}))
 
@@ -197,9 +197,9 @@ def _refresh_facts(result: Refreshed) -> Iterator[tuple[str, str]]:
     yield "videos", f"{result.n_videos:,} with clips" + (f": {told}" if told else "")
     if result.newly_gone:
         kept = "" if result.removal else "; their clips stay: `--remove` takes them out"
-        yield "new", f"{plural(len(result.newly_gone), 'video')} gone since the last time{kept}"
+        yield "new", f"{n_of(len(result.newly_gone), 'video')} gone since the last time{kept}"
     if result.back:
-        yield "back", f"{plural(len(result.back), 'video')} there again: {some(result.back)}"
+        yield "back", f"{n_of(len(result.back), 'video')} there again: {some(result.back)}"
     if result.removal:
         yield from removal_facts(result.removal)
 

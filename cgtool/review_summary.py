@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cityguessr_data.core.words import n_of
+
 from .console import print_json, printing, say, stdout
 from .listing import list_failed, list_lines, say_cut_off, some
-from .summary import plural
 from .tables import fact
 
 if TYPE_CHECKING:
@@ -82,13 +83,13 @@ def show_review(out: Path, end: ReviewEnd, taxonomy: Path | None, *, as_json: bo
     console = stdout()
     decided = ", ".join(f"{n:,} {action}" for action, n in sorted(end.decided.items())) or "nothing"
     console.print(fact("decided", decided, _FACT))
-    console.print(fact("finished", f"{tally.n_finished:,} of {plural(tally.n_clips, 'clip')}", _FACT))
+    console.print(fact("finished", f"{tally.n_finished:,} of {n_of(tally.n_clips, 'clip')}", _FACT))
     looked = [f"{n:,} of {of:,} {GROUPS[group]}" for group, n, of in tally.groups if of]
     console.print(fact("looked at", ", ".join(looked), _FACT))
     if end.n_stale:
         console.print(fact("stale", _stale(end.n_stale), _FACT))
     if tally.n_look_again:
-        again = plural(tally.n_look_again, "clip")
+        again = n_of(tally.n_look_again, "clip")
         console.print(fact("look again", f"{again} made anew since they were reviewed", _FACT))
     if end.n_decisions:
         console.print(fact("apply", apply_command(out, taxonomy), _FACT))
@@ -135,15 +136,15 @@ def show_applied(out: Path, result: ApplyResult, *, as_json: bool) -> None:
 
 def _applied(result: ApplyResult) -> Iterator[tuple[str, str]]:
     done = result.report.done
-    written = f"{plural(done, 'video')} written, {plural(result.n_frames, 'frame')} blurred anew"
+    written = f"{n_of(done, 'video')} written, {n_of(result.n_frames, 'frame')} blurred anew"
     yield "applied", written if done or result.dropped else "nothing to do"
     if result.n_relabelled:
-        yield "labels", f"{plural(result.n_relabelled, 'clip')} given another city"
+        yield "labels", f"{n_of(result.n_relabelled, 'clip')} given another city"
     if result.dropped:
-        yield "dropped", f"{plural(len(result.dropped), 'clip')}: {some(result.dropped)}"
+        yield "dropped", f"{n_of(len(result.dropped), 'clip')}: {some(result.dropped)}"
     if result.n_stale:
         yield "stale", _stale(result.n_stale)
 
 
 def _stale(n: int) -> str:
-    return f"{plural(n, 'decision')} about earlier builds of their clips"
+    return f"{n_of(n, 'decision')} about earlier builds of their clips"

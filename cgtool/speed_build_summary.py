@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from cityguessr_data.core.words import n_of
+
 from .console import stdout
-from .summary import plural
 from .tables import fact, figures, safe
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def show(found: BuildSpeed, footage: str) -> None:
     table.add_column("CPU s", justify="right")
     for stage in limits.stages:
         table.add_row(stage.stage, safe(stage.by), f"{stage.wall_s:.2f}", f"{stage.cpu_s:.2f}")
-    table.add_row("build", plural(found.workers, "worker"), f"{found.clip_wall_s:.2f}", f"{found.clip_cpu_s:.2f}")
+    table.add_row("build", n_of(found.workers, "worker"), f"{found.clip_wall_s:.2f}", f"{found.clip_cpu_s:.2f}")
     console.print(table)
     console.print()
     for name, value in _facts(found):
@@ -79,7 +80,7 @@ def _facts(found: BuildSpeed) -> Iterator[tuple[str, str]]:
     limit = found.limits.wall_s(found.cores)
     yield (
         "limit",
-        f"{limit:.2f} s a clip if {plural(found.cores, 'core')} did the bare stages and nothing else; "
+        f"{limit:.2f} s a clip if {n_of(found.cores, 'core')} did the bare stages and nothing else; "
         f"the build took {found.clip_wall_s:.2f} s: {found.limit_over_actual:.2f} of what can be",
     )
     yield (

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from .console import stdout
-from .summary import plural, span
+from .summary import span
 from .tables import fact
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def _lines(found: TrainSpeed) -> Iterator[tuple[str, str]]:
     from cityguessr_bench.speed.measure import EPOCHS, TEST_CLIPS, TRAIN_CLIPS
 
     data, train, training = found.config.data, found.config.train, found.training
-    what = f"{plural(data.frames, 'frame')} of {data.size_px} px" if not data.features else data.features
+    what = f"{n_of(data.frames, 'frame')} of {data.size_px} px" if not data.features else data.features
     yield "run", f"{found.config.model}, {what}, batch {train.batch}, {train.precision}, on {found.device}"
-    yield "data", f"{found.data}, {plural(found.workers, 'thread')} reading ahead"
-    took = f"{plural(training.n_steps, 'step')} in {span(training.wall_s)}"
+    yield "data", f"{found.data}, {n_of(found.workers, 'thread')} reading ahead"
+    took = f"{n_of(training.n_steps, 'step')} in {span(training.wall_s)}"
     yield "training", f"{_figure(found.clips_per_s)} clips/s ({took})"
     yield "compute", f"{_flops(found.flops_per_s)}/s, {found.share_of_peak:.1%} of the peak"
     yield "peak", f"{_flops(found.peak.flops_per_s)}/s in {found.peak.kind}: {found.peak.about}"
@@ -91,7 +92,7 @@ def _lines(found: TrainSpeed) -> Iterator[tuple[str, str]]:
     if found.plain is not None:
         plain = found.plain
         wait = f"{plain.waiting_share:.0%} of its time goes into reading JPEGs"
-        turns = f"medians of {plural(len(plain.rounds), 'round')} in turns"
+        turns = f"medians of {n_of(len(plain.rounds), 'round')} in turns"
         yield "plain", f"{_figure(plain.clips_per_s)} clips/s as the released code does it; {wait}"
         yield "ratio", f"{_figure(plain.ratio)}x ({turns})"
     for note in found.notes:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cityguessr_data.core.words import n_of
+
 from .console import printing, stdout
-from .summary import plural
 from .tables import cut, cut_words, fact, figures, leaks, safe
 
 if TYPE_CHECKING:
@@ -111,11 +112,11 @@ def _interval(measured: Interval, width: int) -> str:
 
 def _size(stats: Stats) -> str:
     size = stats.size
-    parts = [plural(size.n_clips, "clip")]
+    parts = [n_of(size.n_clips, "clip")]
     if size.n_videos is not None:
-        parts.append(plural(size.n_videos, "source video"))
+        parts.append(n_of(size.n_videos, "source video"))
     if size.n_frames is not None:
-        parts.append(plural(size.n_frames, "frame"))
+        parts.append(n_of(size.n_frames, "frame"))
     if size.hours is not None:
         parts.append(f"{size.hours:,.1f} hours" if size.hours >= 1 else f"{size.hours * 60:.1f} minutes")
     return ", ".join(parts)
@@ -127,14 +128,14 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
 
     size, city = stats.size, stats.levels["city"]
     if size.cities_of_taxonomy is not None:
-        yield "taxonomy", f"{size.cities_of_taxonomy:,} of {plural(size.taxonomy_cities, 'city', 'cities')}"
+        yield "taxonomy", f"{size.cities_of_taxonomy:,} of {n_of(size.taxonomy_cities, 'city', 'cities')}"
     if city is not None:
         spread = city.per_class
         median = f"{spread.median:,.1f}".removesuffix(".0")
         yield "clips/city", f"{spread.low:,.0f} to {spread.high:,.0f}, median {median}, most often {_fullest(spread)}"
     if city is not None and city.few:
-        few = plural(len(city.few), "city", "cities")
-        yield "few", f"{few} with fewer than {plural(stats.few_below, 'clip')}: {_names(city.few)}"
+        few = n_of(len(city.few), "city", "cities")
+        yield "few", f"{few} with fewer than {n_of(stats.few_below, 'clip')}: {_names(city.few)}"
     if any(level is not None and level.rough for level in stats.levels.values()):
         yield "intervals", f"of levels with fewer than {ROUGH_BELOW} classes are too narrow (docs/statistics.md)"
     if (footage := stats.footage) is not None:
@@ -142,7 +143,7 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
         if parts := [f"{_most(counts)} {unit}" for counts, unit in known if set(counts) - {"unknown"}]:
             yield "frames", ", ".join(parts)
     if (sources := stats.provenance) is not None and sources.one_video_cities:
-        one, names = plural(len(sources.one_video_cities), "city", "cities"), _names(sources.one_video_cities)
+        one, names = n_of(len(sources.one_video_cities), "city", "cities"), _names(sources.one_video_cities)
         yield "one video", f"{one} that no split by video covers: {names}"
     if (faces := stats.faces) is not None:
         band = f", {faces.n_in_band:,} from 0.05 to {faces.conf:g} not" if faces.n_in_band else ""
@@ -150,8 +151,8 @@ def _facts(stats: Stats) -> Iterator[tuple[str, str]]:
     if (scenes := stats.scenes) is not None:
         yield "scenes", _scene_mix(scenes.overall)
     if (twins := stats.duplicates) is not None:
-        more = f"; too many to compare: {plural(twins.n_unchecked, 'candidate')}" if twins.n_unchecked else ""
-        yield "duplicates", f"{plural(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
+        more = f"; too many to compare: {n_of(twins.n_unchecked, 'candidate')}" if twins.n_unchecked else ""
+        yield "duplicates", f"{n_of(twins.n_pairs, 'pair')} of near-duplicate clips across source videos{more}"
     for leak in stats.leakage:
         yield "leaks", f"split {cut(leak.split)}: {leaks(leak)}"
     for name, why in stats.blank.items():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from cityguessr_data.core.words import n_of
+
 from .console import plain, print_json, say, stdout
-from .summary import plural, span
+from .summary import span
 from .tables import cut, fact
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def _facts(config: SuggestConfig, result: SuggestResult) -> Iterator[tuple[str, 
     n_new = sum(city.n_new for city in result.cities)
     n_wanted = sum(city.n_wanted for city in result.cities)
     full = sum(1 for city in result.cities if city.n_new)
-    yield "found", f"{n_new:,} of {plural(n_wanted, 'candidate')} for {plural(full, 'city', 'cities')}"
+    yield "found", f"{n_new:,} of {n_of(n_wanted, 'candidate')} for {n_of(full, 'city', 'cities')}"
     short = [f"{cut(c.city.name)} {c.n_new} of {c.n_wanted}" for c in result.cities if c.n_new < c.n_wanted]
     if short:
         more = f" and {len(short) - _LISTED:,} more" if len(short) > _LISTED else ""
@@ -79,7 +81,7 @@ def _facts(config: SuggestConfig, result: SuggestResult) -> Iterator[tuple[str, 
     if result.left_out:
         yield "left out", ", ".join(f"{n:,} {why}" for why, n in sorted(result.left_out.items()))
     if result.n_rows and result.looked_up:
-        yield "licence", f"told for {result.n_licensed:,} of {plural(result.n_rows, 'row')}; none told grants nothing"
+        yield "licence", f"told for {result.n_licensed:,} of {n_of(result.n_rows, 'row')}; none told grants nothing"
     elif result.n_rows:
         yield "licence", "not asked for (--no-lookup): the column is empty, and so are the dates"
     if result.gini_now is not None and result.gini_then is not None:
@@ -91,7 +93,7 @@ def _facts(config: SuggestConfig, result: SuggestResult) -> Iterator[tuple[str, 
         left = f"{config.table} is as it was" if config.table.exists() else f"{config.table} was not written"
         yield "table", f"nothing was found: {left}"
     else:
-        yield "table", f"{config.table}: {plural(result.n_rows, 'row')}"
+        yield "table", f"{config.table}: {n_of(result.n_rows, 'row')}"
         marked = ", those marked video and removed first" if result.known["video"] + result.known["removed"] else ""
         yield "next", f"watch the videos, delete rows{marked}, mend cities, then run cgtool build-dataset on it"
 

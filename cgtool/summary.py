@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from .console import plain, print_json, say, stdout
 
@@ -29,11 +30,6 @@ def span(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def plural(n: int, noun: str, more: str = "") -> str:
-    """A count with its noun: `1 clip`, `2,000 clips`; `more` for nouns that do not take an s."""
-    return f"{n:,} {noun if n == 1 else more or noun + 's'}"
 
 
 def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_scenes_off: bool = True) -> None:
@@ -76,13 +72,12 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_s
             rows += [
                 (
                     "this run",
-                    f"{plural(report.done, 'video')}, {plural(report.counts.clips, 'clip')}, "
-                    f"{plural(report.counts.frames, 'frame')} in {span(report.seconds)}: {rate:.1f} frames/s",
+                    f"{n_of(report.done, 'video')}, {n_of(report.counts.clips, 'clip')}, "
+                    f"{n_of(report.counts.frames, 'frame')} in {span(report.seconds)}: {rate:.1f} frames/s",
                 ),
                 (
                     "left out",
-                    f"{plural(report.tail_frames, 'tail frame')}, "
-                    f"{plural(report.lost_clips, 'clip')} where decoding broke",
+                    f"{n_of(report.tail_frames, 'tail frame')}, {n_of(report.lost_clips, 'clip')} where decoding broke",
                 ),
                 ("busy", ", ".join(f"{stage} {span(s)}" for stage, s in report.stage_seconds.items() if s >= 0.05)),
             ]
@@ -91,7 +86,7 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_s
         if config.scenes.model == "off" and say_scenes_off:
             rows.append(("scenes", "off: the scene columns are null"))
         if result.rebuilt:
-            named = plural(result.rebuilt.n_named, "clip")
+            named = n_of(result.rebuilt.n_named, "clip")
             rows.append(("rebuilt", f"{result.rebuilt.n_same:,} of {named} that the table names are as it says"))
         rows.append(("look at", f"{config.out}/preview.html" if status.clips else "no clip yet"))
         _print_rows(rows)
@@ -100,7 +95,7 @@ def show_build(result: BuildResult, config: BuildConfig, *, as_json: bool, say_s
     if result.stopped:
         say(f"stopped: {plain(str(result.stopped))}")
     if report.postponed:
-        untried = plural(len(report.postponed), "video")
+        untried = n_of(len(report.postponed), "video")
         say(f"stopped early: {untried} not tried. {plain(report.postponed[0].message)}")
     if result.interrupted:
         say("interrupted: what is done is kept; the same command goes on from here")
@@ -127,12 +122,12 @@ def show_estimate(estimate: Estimate, config: BuildConfig, *, as_json: bool) -> 
         [
             (
                 "table",
-                f"{plural(e.rows, 'row')}, {plural(e.videos, 'video')}, no fault; {e.committed} of them are done",
+                f"{n_of(e.rows, 'row')}, {n_of(e.videos, 'video')}, no fault; {e.committed} of them are done",
             ),
-            ("requests", f"{e.requests}: {plural(e.downloads, 'download')}, {plural(e.lookups, 'link')} to look up"),
+            ("requests", f"{e.requests}: {n_of(e.downloads, 'download')}, {n_of(e.lookups, 'link')} to look up"),
             ("hours", f"{e.hours_at_rate:.1f} at {config.download.rate_per_hour:g} an hour (estimate)"),
             ("download", f"{size(e.download_bytes)} (estimate: 15 minutes of 720p a video)"),
-            ("clips", f"{e.clips} with {plural(e.frames, 'frame')}, {size(e.saved_bytes)} (estimate)"),
+            ("clips", f"{e.clips} with {n_of(e.frames, 'frame')}, {size(e.saved_bytes)} (estimate)"),
             (
                 "detector",
                 f"{e.detector_hours:.1f} hours of {config.anonymise.detector.name} on two CPU cores at 720p (estimate)",
@@ -152,19 +147,19 @@ def _status_rows(s: Status) -> list[tuple[str, str]]:
     rows = [
         ("videos", f"{s.done} done of {s.asked}{dropped}{removed}{gone}{failed}{pending}{outdated}"),
         ("clips", f"{s.clips}"),
-        ("frames", f"{s.frames} saved, {plural(s.faces_blurred, 'face')} blurred"),
+        ("frames", f"{s.frames} saved, {n_of(s.faces_blurred, 'face')} blurred"),
     ]
     if s.review:
         waits = f"; decisions wait for `cgtool review {s.out} --apply`" if s.review.unapplied else ""
-        rows.append(("review", f"{s.review.n_finished:,} of {plural(s.review.n_clips, 'clip')} finished{waits}"))
+        rows.append(("review", f"{s.review.n_finished:,} of {n_of(s.review.n_clips, 'clip')} finished{waits}"))
     if s.clips_as_imported:
-        rows.append(("unblurred", f"{plural(s.clips_as_imported, 'clip')} as imported; `cgtool anonymise {s.out}`"))
+        rows.append(("unblurred", f"{n_of(s.clips_as_imported, 'clip')} as imported; `cgtool anonymise {s.out}`"))
     if s.removal_unfinished:
         rows.append(("removal", "not finished: the same `cgtool remove`, a build or an import goes on"))
     for export in s.outdated_exports:
         rows.append(("export", f"{export.format} in {export.dest} holds clips that were removed since: make it again"))
     if s.extra:
-        rows.insert(1, ("besides", f"{plural(s.extra, 'video')} that the last table did not name"))
+        rows.insert(1, ("besides", f"{n_of(s.extra, 'video')} that the last table did not name"))
     if s.cache is not None and s.cache_bytes:
         rows.append(("cache", f"{size(s.cache_bytes)} of unblurred sources; `cgtool cache drop {s.out}` removes them"))
     return rows

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from cityguessr_data.core.words import n_of
+
 from .console import plain, print_json, say, stdout
 from .listing import some
-from .summary import plural
 from .tables import cut_words, figures, safe
 
 if TYPE_CHECKING:
@@ -47,20 +48,20 @@ def show_repaired(repaired: Repaired) -> None:
     """What a repair did, and what it could not."""
     redone, deleted = repaired.redone, repaired.deleted
     facts = [
-        (len(deleted), f"{plural(len(deleted), 'leftover or unnamed file')} deleted: {some(deleted)}"),
+        (len(deleted), f"{n_of(len(deleted), 'leftover or unnamed file')} deleted: {some(deleted)}"),
         (
             len(repaired.kept),
-            f"{plural(len(repaired.kept), 'file')} {'stays' if len(repaired.kept) == 1 else 'stay'}, since what names "
+            f"{n_of(len(repaired.kept), 'file')} {'stays' if len(repaired.kept) == 1 else 'stay'}, since what names "
             f"{'it' if len(repaired.kept) == 1 else 'them'} is in doubt: {some(repaired.kept)}",
         ),
         (
             len(repaired.from_manifests),
-            f"the tables of {plural(len(repaired.from_manifests), 'video')} made again from the manifests: "
+            f"the tables of {n_of(len(repaired.from_manifests), 'video')} made again from the manifests: "
             f"{some(repaired.from_manifests)}",
         ),
-        (repaired.n_frames, f"{plural(repaired.n_frames, 'frame')} made anew from the source"),
-        (len(redone.done), f"{plural(len(redone.done), 'video')} done again: {some(redone.done)}"),
-        (len(repaired.reviewed), f"the review of {plural(len(repaired.reviewed), 'video')} applied again"),
+        (repaired.n_frames, f"{n_of(repaired.n_frames, 'frame')} made anew from the source"),
+        (len(redone.done), f"{n_of(len(redone.done), 'video')} done again: {some(redone.done)}"),
+        (len(repaired.reviewed), f"the review of {n_of(len(repaired.reviewed), 'video')} applied again"),
         (repaired.put_together, "manifests, counts and preview put together anew"),
     ]
     for holds, line in facts:
@@ -80,8 +81,8 @@ def show_detected(found: Detected) -> None:
     """What a second detection found, and what that is worth."""
     from cityguessr_data.verify.detect import WHY_NO_PROOF
 
-    faces = plural(found.n_faces, "face")
-    say(f"for information: {faces} found in {plural(found.n_frames, 'blurred frame')} that had {found.n_boxes:,};")
+    faces = n_of(found.n_faces, "face")
+    say(f"for information: {faces} found in {n_of(found.n_frames, 'blurred frame')} that had {found.n_boxes:,};")
     say(f"  {WHY_NO_PROOF}")
 
 
@@ -127,7 +128,7 @@ def _table(findings: Findings) -> None:
         table.add_column(head, justify=justify, no_wrap=head != "what")  # type: ignore[arg-type]
     for name, (noun, what) in CHECKS.items():
         n_faults = findings.n_faults[name]
-        looked = plural(findings.looked_at[name], noun, "boxes" if noun == "box" else "")
+        looked = n_of(findings.looked_at[name], noun, "boxes" if noun == "box" else "")
         table.add_row(name, looked, f"{n_faults:,}" if n_faults else "none", what)
     stdout().print(table)
 
@@ -155,7 +156,7 @@ def _end(result: VerifyResult, *, was_repaired: bool) -> None:
         return
     by_repair = _n_mendable(findings.faults)
     left = " left" if was_repaired else ""
-    say(f"{result.out}: {plural(findings.n, 'fault')}{left}")
+    say(f"{result.out}: {n_of(findings.n, 'fault')}{left}")
     if by_repair and not was_repaired:
         say(f"`cgtool verify {result.out} --repair` mends what can be made again")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cityguessr_data.core.units import size
+from cityguessr_data.core.words import n_of
 
 from ..console import command, print_json, say, stdout
-from ..summary import plural
 from ..tables import fact
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def pack(
         print_json({"pack": str(to), **{name: getattr(done, name) for name in names}, "splits": splits})
         return 0
     console = stdout()
-    made = f"{plural(done.n_shards_made, 'shard')} made" if done.n_shards_made else "nothing to do"
-    console.print(fact("pack", f"{to}: {plural(done.n_clips, 'clip')}, {size(done.n_bytes)}; {made}", _FACT))
+    made = f"{n_of(done.n_shards_made, 'shard')} made" if done.n_shards_made else "nothing to do"
+    console.print(fact("pack", f"{to}: {n_of(done.n_clips, 'clip')}, {size(done.n_bytes)}; {made}", _FACT))
     missing = "none yet; make one with `cgtool split`, then run this again"
     console.print(fact("splits", ", ".join(splits) or missing, _FACT))
     return 0
@@ -169,7 +169,7 @@ def _show(run: Path, settings: RunConfig, done: tuple[Trained, ...], notes: list
     console = stdout()
     for one in done:
         state = "was finished" if one.was_finished else "trained"
-        steps = f"{plural(one.n_epochs, 'epoch')}, {plural(one.n_steps, 'step')}"
+        steps = f"{n_of(one.n_epochs, 'epoch')}, {n_of(one.n_steps, 'step')}"
         console.print(fact("run", f"{one.folder}: {state}, {steps}, split {one.split}", _FACT))
         if one.best_top1 is not None:
             best = f"city top-1 {one.best_top1:.1%} on {settings.train.watch} after epoch {one.best_epoch}"

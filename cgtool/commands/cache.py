@@ -33,14 +33,13 @@ def drop(
     for go too: the other one downloads them again if it needs them.
     """
     from cityguessr_data.core.units import size
+    from cityguessr_data.core.words import n_of
     from cityguessr_data.status import drop_cache
-
-    from ..summary import plural
 
     dropped = drop_cache(out, cache)
     if json_:
         print_json({"caches": [str(c) for c in dropped.caches], "files": dropped.files, "bytes": dropped.bytes})
     else:
         places = ", ".join(map(str, dropped.caches)) or "no cache: nothing was kept since the last drop"
-        stdout().print(f"dropped {plural(dropped.files, 'file')}, {size(dropped.bytes)}, from {places}", markup=False)
+        stdout().print(f"dropped {n_of(dropped.files, 'file')}, {size(dropped.bytes)}, from {places}", markup=False)
     return 0

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cityguessr_data.core.words import n_of
+
 from ..console import command, print_json, stdout
-from ..summary import plural
 from ..tables import fact, figures, leaks, safe, share
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def _as_json(out: Path, config: SplitConfig, result: SplitResult) -> dict[str, A
 
 def _show(out: Path, config: SplitConfig, result: SplitResult) -> None:
     console = stdout()
-    of = "" if config.by == "clip" else f" of {plural(result.n_sources, result.noun)}"
-    cities = plural(result.n_cities, "city", "cities")
-    clips = plural(result.n_clips, "clip")
+    of = "" if config.by == "clip" else f" of {n_of(result.n_sources, result.noun)}"
+    cities = n_of(result.n_cities, "city", "cities")
+    clips = n_of(result.n_clips, "clip")
     console.print(f"[bold]{safe(config.base_name)}[/bold]: {clips}{of} in {cities}, seed {result.seed}")
     console.print()
     console.print(_parts(result) if config.folds is None else _folds(result))
@@ -118,13 +119,13 @@ def _facts(out: Path, config: SplitConfig, result: SplitResult) -> Iterator[tupl
     if config.by == "clip" and config.folds is None:
         yield "rounding", "per city to the nearest clip, halves up; how the paper rounds is not known"
     if result.n_videos_without_channel:
-        lone = plural(result.n_videos_without_channel, "video")
+        lone = n_of(result.n_videos_without_channel, "video")
         yield "no channel", f"{lone} of unknown channel, each taken as a channel of its own"
     if result.n_kept and any(made.action == "replaced" for made in result.splits):
         new = result.n_sources - result.n_kept
-        yield "kept", f"{plural(result.n_kept, result.noun)} had a part and kept it, {new:,} are new"
+        yield "kept", f"{n_of(result.n_kept, result.noun)} had a part and kept it, {new:,} are new"
     if result.n_merged:
-        yield "merged", f"{plural(result.n_merged, result.noun)} had clips in several parts and went to test or val"
+        yield "merged", f"{n_of(result.n_merged, result.noun)} had clips in several parts and went to test or val"
     actions = sorted({made.action for made in result.splits})
     files = config.base_name if config.folds is None else f"{config.base_name}-fold0 to {config.folds - 1}"
     yield "file" if config.folds is None else "files", f"{out}/splits/{files}.parquet: {', '.join(actions)}"

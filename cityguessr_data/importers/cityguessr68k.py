@@ -17,8 +17,9 @@ from ..core.errors import InputError
 from ..core.sources import safe_id
 from ..core.taxonomy import Taxonomy
 from ..core.types import Place
+from ..core.words import n_of
 from .folders import numbered_frames, subfolders
-from .found import Fault, FoundClip, SourceError, Survey, Unit, counted
+from .found import Fault, FoundClip, SourceError, Survey, Unit
 from .lists import city_faults, clip_faults, find_lists, is_city_table, nearest, read_clip_list
 
 KIND = "cityguessr68k"
@@ -74,7 +75,7 @@ def survey(source: Path, labels: Sequence[Path] = ()) -> Survey:
         found, stray = _folders(source, root / name, part_of_folder[name], taxonomy, faults, left)
         folders += found
         if stray:
-            notes.append(f"{counted(stray, 'file')} beside the folders of {name} passed over")
+            notes.append(f"{n_of(stray, 'file')} beside the folders of {name} passed over")
     faults += _twice(folders)
     place_of = {folder.clip_id: folder.place for folder in folders}
     faults += _labels(labels or find_lists(source), place_of, taxonomy, left, notes)
@@ -83,7 +84,7 @@ def survey(source: Path, labels: Sequence[Path] = ()) -> Survey:
     if not folders:
         raise InputError(f"{source} is no CityGuessr68k: no clip folder lies in {', '.join(splits)}", "Check the path")
     if lost := sum(folder.video_id is None for folder in folders):
-        notes.append(f"the source video of {counted(lost, 'clip')} is unknown: only a split by clip is possible")
+        notes.append(f"the source video of {n_of(lost, 'clip')} is unknown: only a split by clip is possible")
     return Survey(
         kind=KIND,
         source=source,
@@ -167,9 +168,7 @@ def _labels(
             wrong, n_unknown = city_faults(path, taxonomy)
             faults += wrong
             if n_unknown:
-                notes.append(
-                    f"{path.name}: {counted(n_unknown, 'name')} of countries or continents spelt in another way"
-                )
+                notes.append(f"{path.name}: {n_of(n_unknown, 'name')} of countries or continents spelt in another way")
             continue
         listed = read_clip_list(path)
         faults += clip_faults(path, listed, place_of, taxonomy)
@@ -177,7 +176,7 @@ def _labels(
         absent = [clip for clip in listed if clip.clip_id not in place_of]
         left += [Fault(f"{path}:{clip.line}", f"clip {clip.clip_id} is listed and not there") for clip in absent]
     if named and (unlisted := place_of.keys() - named):
-        notes.append(f"{counted(len(unlisted), 'clip')} in no labels list, e.g. {min(unlisted)}")
+        notes.append(f"{n_of(len(unlisted), 'clip')} in no labels list, e.g. {min(unlisted)}")
     return faults
 
 

@@ -18,9 +18,10 @@ from ..core.errors import disk_full_stops
 from ..core.fingerprint import fingerprint
 from ..core.schemas import FINGERPRINT_KEY, VIDEOS
 from ..core.types import LEVELS
+from ..core.words import n_of
 from ..run.parts import Parts, video_table
 from ..run.store import Store
-from .found import Fault, FoundClip, Unit, counted
+from .found import Fault, FoundClip, Unit
 
 VERSION = 1
 """Raised when the rows of the same listing become others."""
@@ -121,7 +122,7 @@ def _video_row(unit: Unit, clips: Sequence[CheckedClip], faults: Sequence[Fault]
     sizes = {clip.size_px for clip in clips}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
     told = (
-        [f"sources unknown: this row stands for {counted(len(clips), 'clip')} of the city"]
+        [f"sources unknown: this row stands for {n_of(len(clips), 'clip')} of the city"]
         if unit.video_id is None
         else []
     )

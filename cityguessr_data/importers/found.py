@@ -11,11 +11,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.types import Place
-
-
-def counted(n: int, noun: str, more: str = "") -> str:
-    """A count with its noun: `1 clip`, `2,000 clips`; `more` for nouns that do not take an s."""
-    return f"{n:,} {noun if n == 1 else more or noun + 's'}"
+from ..core.words import n_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class SourceError(InputError):
     def __init__(self, source: Path, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
         first = self.faults[0]
-        more = f", and {counted(len(faults) - 1, 'more fault')}" if len(faults) > 1 else ""
+        more = f", and {n_of(len(faults) - 1, 'more fault')}" if len(faults) > 1 else ""
         super().__init__(
             f"{source} is not fit to be imported: {first.path}: {first.what}{more}",
             "Nothing was written: mend the folder, or download it again",

@@ -28,6 +28,7 @@ from ..core.errors import InputError
 from ..core.schemas import SCHEMA_VERSION
 from ..core.tables import harmless
 from ..core.types import LEVELS
+from ..core.words import n_of
 from ..publish.ledger import forget_clips
 from ..run.assemble import assemble, is_stale
 from ..run.store import Store
@@ -37,7 +38,7 @@ from ..run.tally import count
 from ..run.tombstones import Tombstones, read_tombstones
 from .checking import CheckedUnit, checked_units
 from .commit import commit, committed_mark, listing_mark
-from .found import Fault, Survey, Unit, counted
+from .found import Fault, Survey, Unit
 from .leaving_out import leave_out_whole, without_removed
 from .published import LONG, published_counts
 from .result import ImportResult, Listener
@@ -279,18 +280,18 @@ def _odd_lengths(clips: pa.Table) -> Iterator[str]:
         )
         if odd:
             n, clip_id = odd[0]
-            yield f"{counted(len(odd), 'clip')} with another number of frames than {usual}, e.g. {clip_id}: {n}"
+            yield f"{n_of(len(odd), 'clip')} with another number of frames than {usual}, e.g. {clip_id}: {n}"
 
 
 def _notes(store: Store, survey: Survey, tally: _Tally, clips: pa.Table) -> Iterator[str]:
     if tally.others:
-        yield f"{counted(tally.others, 'file')} that are no frame passed over, e.g. {tally.an_other}"
+        yield f"{n_of(tally.others, 'file')} that are no frame passed over, e.g. {tally.an_other}"
     if tally.removed:
-        yield f"{counted(tally.removed, 'clip')} not taken in: removed from this data set before"
+        yield f"{n_of(tally.removed, 'clip')} not taken in: removed from this data set before"
     if tally.mixed:
-        yield f"{counted(tally.mixed, 'clip')} with frames of several sizes: width and height are those of the first"
+        yield f"{n_of(tally.mixed, 'clip')} with frames of several sizes: width and height are those of the first"
     if survey.kind == "cityguessr68k":
         yield from _odd_lengths(clips)
     gone = [part.stem for part in store.parts("clips") if part.stem not in survey.unit_ids]
     if gone:
-        yield f"{counted(len(gone), 'source')} imported before and not in the folder any more, e.g. {gone[0]}: kept"
+        yield f"{n_of(len(gone), 'source')} imported before and not in the folder any more, e.g. {gone[0]}: kept"

@@ -18,8 +18,9 @@ from ..core.errors import InputError
 from ..core.sources import safe_id
 from ..core.taxonomy import Taxonomy
 from ..core.types import Place
+from ..core.words import n_of
 from .folders import is_hidden, subfolders
-from .found import Fault, FoundClip, FoundFrame, SourceError, Survey, Unit, counted
+from .found import Fault, FoundClip, FoundFrame, SourceError, Survey, Unit
 from .lists import nearest
 from .msls_tables import GROUPS, SIDES, CityTables, faults_of_places, read_city, read_places, unlisted
 from .msls_tables import Sequence as ImageSequence
@@ -125,14 +126,14 @@ def _notes(
     counts: Counter[str], passed: list[str], strays: list[str], cities: list[_City], subset: Subset, least: int
 ) -> Iterator[str]:
     if passed:
-        cities_passed = counted(len(passed), "city", "cities")
+        cities_passed = n_of(len(passed), "city", "cities")
         yield f"{cities_passed} of other places than the paper's passed over: {', '.join(passed)}"
     if counts["short"]:
-        yield f"{counted(counts['short'], 'sequence')} of fewer than {least} images passed over"
+        yield f"{n_of(counts['short'], 'sequence')} of fewer than {least} images passed over"
     if strays:
-        yield f"{counted(len(strays), 'file')} that no seq_info.csv names passed over, e.g. {strays[0]}"
+        yield f"{n_of(len(strays), 'file')} that no seq_info.csv names passed over, e.g. {strays[0]}"
     if counts["both"]:
-        yield f"{counted(counts['both'], 'sequence')} with images in query and database: two clips of one source each"
+        yield f"{n_of(counts['both'], 'sequence')} with images in query and database: two clips of one source each"
     names = {city.place.city for city in cities}
     known = {place.city for place in Taxonomy.named("msls30").cities}
     if subset == "paper21":

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.fingerprint import file_sha256
+from ..core.words import n_of
 from ..splits.config import SplitConfig
 from ..splits.make import split
 from ..splits.write import read_split_file, settings_of, split_path, write_split_file
-from .found import Fault, counted
+from .found import Fault
 from .lists import read_clip_list
 
 _RULE = "cgtool.split_rule"
@@ -76,7 +77,7 @@ def outdated_published(out: Path, clip_ids: list[str]) -> str | None:
     if earlier is None or earlier.settings.get(_RULE) != "published":
         return None
     n_new = len(set(clip_ids) - set(earlier.part_of))
-    return f"the split published lacks {counted(n_new, 'clip')}: give --test-list again" if n_new else None
+    return f"the split published lacks {n_of(n_new, 'clip')}: give --test-list again" if n_new else None
 
 
 def make_by_clip(out: Path) -> tuple[Mapping[str, int], str]:

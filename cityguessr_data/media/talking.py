@@ -105,22 +105,28 @@ class _Talker:
         self, asked: Talk, turn: Callable[[str], None], progress: Progress | None, stop: threading.Event | None
     ) -> Any:
         """What the job returned, or the CgtoolError that it raised."""
-        try:
-            self._pipe.send((asked, dict(os.environ), progress is not None))
-            while True:
-                if stop is not None and stop.is_set():
-                    raise DownloadStopped("the download was stopped", "The same command goes on from here")
+        self._send((asked, dict(os.environ), progress is not None), asked)
+        while True:
+            if stop is not None and stop.is_set():
+                raise DownloadStopped("the download was stopped", "The same command goes on from here")
+            try:
                 if not self._pipe.poll(_POLL_S):
                     continue
                 kind, *what = self._pipe.recv()
-                if kind == "end":
-                    return what[0]
-                if kind == "turn":
-                    turn(what[0])
-                    self._pipe.send(None)
-                elif progress is not None:
-                    progress(*what)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+            except (EOFError, OSError):
+                raise self._lost(asked) from None
+            if kind == "end":
+                return what[0]
+            if kind == "turn":
+                turn(what[0])
+                self._send(None, asked)
+            elif progress is not None:
+                progress(*what)
+
+    def _send(self, message: object, asked: Talk) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError:
             raise self._lost(asked) from None
 
     def _lost(self, asked: Talk) -> VideoError:

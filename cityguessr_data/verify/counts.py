@@ -13,6 +13,7 @@ from ..core.errors import InputError
 from ..core.frame_files import is_under, split_member
 from ..core.schemas import SCHEMA_VERSION
 from ..core.types import LEVELS
+from ..core.words import is_or_are, n_of
 from ..publish.preview import drawn_as_noted
 from ..run.frame_sink import layout_of
 from ..run.store import Store
@@ -20,7 +21,6 @@ from .asked import Asked
 from .clip_index import ClipIndex, keys_of
 from .findings import Fault, Findings
 from .unit import UnitTables
-from .words import is_or_are, n_of
 
 DATASET = "dataset.json"
 _CHECK = "dataset"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.schemas import DECISIONS
+from ..core.words import n_of
 from ..review.decisions import DATASET_KEY, Box, Decision, DecisionLog
 from ..review.faces import APPLIED_KEY
 from ..review.progress import marks_of
@@ -17,7 +18,6 @@ from ..run.store import Store, read_part
 from .again import path_of, read_again
 from .findings import Fault, Findings
 from .unit import UnitTables
-from .words import n_of
 
 _CHECK = "decisions"
 _HINT = "Restore it from a copy: decisions cannot be made again by a machine"

@@ -18,18 +18,18 @@ from ..core.frame_files import MEMBER, FrameFiles, is_under, split_member
 from ..core.partitions import manifest_batches, manifest_files
 from ..core.schemas import FINGERPRINT_KEY, TABLES, UNIT_TABLES
 from ..core.threads import n_cores
+from ..over_frames.units import SCENES_KEY
 from ..run.store import Store
 from ..run.tombstones import Tombstones
 from .asked import Asked
 from .faces import check_faces
 from .frame_bytes import check_frames
 from .rows import check_rows
+from .same_source import UNREADABLE
 from .scenes import check_scenes
 from .spans import check_spans
 from .unit import TO_REDO, UnitTables, read_checked
 
-_UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException)
-_SCENES_KEY = b"cgtool.scenes"
 _SIBLING = {"clips": "frames", "frames": "clips"}
 """Both say who labelled their scenes."""
 Tables = Mapping[str, pa.Table]
@@ -44,7 +44,7 @@ def noted_rows(store: Store, units: Collection[str]) -> dict[str, Tables]:
         found = {table: dict(_by_video(store, table, units)) for table in ("videos", "clips")}
         unit_of = {c: unit for unit, table in found["clips"].items() for c in table["clip_id"].to_pylist()}
         found |= {table: dict(_by_clip(store, table, unit_of)) for table in ("frames", "faces")}
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
     return {
         unit: {name: found[name].get(unit, TABLES[name].empty_table()) for name in UNIT_TABLES}
@@ -130,7 +130,7 @@ def named_by_manifest(store: Store, paths: Collection[str]) -> set[str]:
                 file = split_member(path)[0] if MEMBER in path else path
                 if file in wanted and is_under(path):
                     named.add(file)
-    except _UNREADABLE:
+    except UNREADABLE:
         return set()
     return named
 
@@ -172,7 +172,7 @@ def _marks(held: Mapping[str, pa.Table | None], table: str, mark: bytes) -> dict
     own, sibling = (_metadata(held.get(name), mark) for name in (table, _SIBLING.get(table, "")))
     if own or table not in _SIBLING:
         return own
-    return {key: value for key, value in sibling.items() if key == _SCENES_KEY}
+    return {key: value for key, value in sibling.items() if key == SCENES_KEY}
 
 
 def _metadata(table: pa.Table | None, mark: bytes) -> dict[bytes, bytes]:

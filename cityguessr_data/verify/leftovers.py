@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.schemas import AFTERWARDS, TABLES
+from ..core.words import is_or_are, n_of
 from ..run.store import Store
 from .findings import Fault, Findings
 from .own import is_own_partial, is_own_probe
-from .words import is_or_are, n_of
 
 _CHECK = "leftovers"
 

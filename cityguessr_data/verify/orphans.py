@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 
 from ..core.frame_files import FrameFiles, split_member
 from ..core.schemas import AFTERWARDS, TABLES, UNIT_TABLES
+from ..core.words import n_of
 from ..run.store import Store
 from .findings import Fault, Findings, Mend
 from .own import are_own_members, is_own_frame, rows_of_folder
 from .tars import tar_oddity
 from .unit import UnitTables
-from .words import n_of
 
 _CHECK = "orphans"
 _OWN_HINT = "It is not cgtool's: move it elsewhere"

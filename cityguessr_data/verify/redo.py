@@ -23,6 +23,7 @@ from ..core.schemas import FINGERPRINT_KEY
 from ..media.download import Downloader
 from ..media.download_config import DownloadConfig, Refused
 from ..media.ids import is_local
+from ..over_frames.units import SCENES_KEY
 from ..pipeline import STAGE_VERSIONS, run_videos
 from ..planning import is_elsewhere, note_cached, read_plan
 from ..run.asked_rows import asked_tasks
@@ -41,7 +42,6 @@ from .unit import TO_REDO
 
 _ELSEWHERE = "this data set was copied or moved here, and its source is a local file: run its build command here"
 _OTHER_FINGERPRINT = "it would come out as another result, about which its review says nothing: run its build command"
-_SCENES_KEY = b"cgtool.scenes"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _labelled(store: Store, units: Collection[str]) -> list[str]:
     """Units whose scenes were labelled afterwards, which a redoing would not do."""
     found = []
     for unit in units:
-        if any(_SCENES_KEY in _marks(store.part(table, unit)) for table in ("clips", "frames")):
+        if any(SCENES_KEY in _marks(store.part(table, unit)) for table in ("clips", "frames")):
             found.append(unit)
     return found
 

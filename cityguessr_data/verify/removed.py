@@ -5,12 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from ..core.errors import InputError
+from ..core.words import is_or_are, n_of
 from ..run.changelog import numbers, version_of
 from ..run.doomed import Doomed, find_doomed
 from ..run.store import Store, read_part
 from ..run.tombstones import Tombstones, read_tombstones
 from .findings import Fault, Findings
-from .words import is_or_are, n_of
 
 _CHECK = "removed"
 _TELLING = ["kind", "id", "version"]

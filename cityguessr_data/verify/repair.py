@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import CgtoolError, InputError, StopError
 from ..core.frame_files import FrameFiles
+from ..core.words import n_of
 from ..over_frames.apply_review import apply_held
 from ..pipeline import finish_removals
 from ..publish.preview import write_preview
@@ -43,7 +44,6 @@ from .redo import Means, Redone, redo
 from .removed import check_removed
 from .unit import WAITS, read_unit
 from .verify import VerifyConfig, VerifyResult, Watcher, verify
-from .words import n_of
 
 Say = Callable[[str], None]
 _OF_TABLES = ("tables", "rows", "spans", "faces", "labels", "scenes")

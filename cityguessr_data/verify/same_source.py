@@ -21,7 +21,7 @@ from ..run.compute import Failed
 from ..run.executor import Fetch, Fetched, Postponed, WorkItem
 from ..run.store import Store, read_part
 
-_UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException)
+UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException)
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def _of_parts(store: Store, unit: str) -> Recorded:
         row = read_part(store.part("videos", unit), ["video_id", "sha256", "status"]).to_pylist()[0]
         if row["video_id"] == unit:
             sha256, has_clips = row["sha256"], row["status"] == "done"
-    except (*_UNREADABLE, IndexError):
+    except (*UNREADABLE, IndexError):
         sha256 = None
     try:
         rows = read_part(store.part("clips", unit), ["video_id", "fingerprint"]).to_pylist()
         has_clips = has_clips or bool(rows)
         fingerprints = frozenset(row["fingerprint"] for row in rows if row["video_id"] == unit)
-    except _UNREADABLE:
+    except UNREADABLE:
         fingerprints = frozenset()
     return Recorded(sha256, has_clips, fingerprints)
 
@@ -99,6 +99,6 @@ def _of_manifest(store: Store, units: set[str]) -> list[dict[str, Any]]:
     try:
         files = manifest_files(store.out / "manifests" / "videos.parquet")
         tables = [pq.read_table(file, columns=["video_id", "sha256", "status"]) for file in files]
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
     return [row for table in tables for row in table.to_pylist() if row["video_id"] in units]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import MediaError
 from ..core.frame_files import FrameFiles
+from ..core.words import n_of
 from ..media.pictures import read_picture
 from ..review.decisions import Box
 from ..review.state import box_of
@@ -20,7 +21,6 @@ from .asked import Asked
 from .compare import decoded, differences, expected_jpeg
 from .findings import Fault, Findings
 from .unit import UnitTables
-from .words import n_of
 
 if TYPE_CHECKING:
     from ..core.types import RGB

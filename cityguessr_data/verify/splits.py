@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.words import n_of
 from ..run.store import Store
 from ..splits.config import RULES
 from ..splits.write import SCHEMA
@@ -17,7 +18,6 @@ from ..stats.leakage import PARTS
 from .clip_index import ClipIndex, keys_of
 from .findings import Fault, Findings
 from .unit import marks_of
-from .words import n_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

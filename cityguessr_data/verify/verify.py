@@ -16,6 +16,7 @@ from ..core.errors import InputError
 from ..core.frame_files import FrameFiles
 from ..core.schemas import UNIT_TABLES
 from ..core.threads import n_cores
+from ..core.words import n_of
 from ..run.asked_rows import asked_tasks, places_of, unusable_rows
 from ..run.store import Store, read_part
 from .against import Sources, sources_of, taxonomy_of
@@ -40,7 +41,6 @@ from .spans import check_spans
 from .splits import check_splits
 from .stored import StoredFrames
 from .unit import WAITS, UnitTables, is_marked, part_fault, read_checked, read_unit
-from .words import n_of
 from .writing import is_being_written, marks_of_parts
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cgtool.summary import plural, show_status
+from cgtool.summary import show_status
 from cityguessr_data.core.atomic import write_table
 from cityguessr_data.core.errors import ErrorClass, InputError
 from cityguessr_data.core.schemas import CLIPS, FINGERPRINT_KEY
+from cityguessr_data.core.words import n_of
 from cityguessr_data.run.ledger import record_attempt
 from cityguessr_data.run.stage import Step
 from cityguessr_data.run.store import Store
@@ -196,7 +197,7 @@ def test_nothing_of_earlier_tables_and_caches_is_forgotten(tmp_path: Path, detec
 
 @pytest.mark.parametrize(("n", "expected"), [(0, "0 clips"), (1, "1 clip"), (2, "2 clips")])
 def test_counts_with_their_nouns(n: int, expected: str) -> None:
-    assert plural(n, "clip") == expected
+    assert n_of(n, "clip") == expected
 
 
 def test_json_has_every_field(tmp_path: Path) -> None:

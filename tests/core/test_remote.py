@@ -19,7 +19,7 @@ from tests.support_s3 import BUCKET, S3, Request, s3_server
 
 FAULTS = ("slow-down", "error", "reset")
 TRIES = 2
-"""Of botocore, within each of our rounds."""
+"""$AWS_MAX_ATTEMPTS, within each of our rounds."""
 
 
 @pytest.fixture(scope="module")
