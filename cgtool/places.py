@@ -36,7 +36,7 @@ def cache_folder(cache: Path) -> Path:
     """The folder of a --cache."""
     if not _is_url(cache):
         return cache
-    from cityguessr_data.core.remote_place import folder_of, place_of
+    from cityguessr_data.core.remote.place import folder_of, place_of
 
     place = place_of(str(cache))
     return place if isinstance(place, Path) else folder_of(place)
@@ -46,7 +46,7 @@ def told(text: str) -> str:
     """`text` with urls in place of the folders that work for them."""
     if _WORKING_COPY.search(text) is None:
         return text
-    from cityguessr_data.core.remote_place import url_of, work_root
+    from cityguessr_data.core.remote.place import url_of, work_root
 
     root = str(work_root())
     if root not in text:
@@ -57,7 +57,7 @@ def told(text: str) -> str:
             for folder in Path(above).iterdir():  # one, and perhaps what lies beside it for a while
                 if url := url_of(folder):
                     for spelt in (str, _in_json, _in_ascii):
-                        # Not what lies beside it and begins so (core/remote_frames.py)
+                        # Not what lies beside it and begins so (core/remote/frames.py)
                         text = spelt(url).join(re.split(re.escape(spelt(str(folder))) + r"(?!\.fetched)", text))
     return text
 
@@ -89,7 +89,7 @@ def _settled(module: str, name: str, value: Any) -> Any:
     if not isinstance(value, Path) or not _is_url(value):
         return value
     from cityguessr_data.core.errors import InputError
-    from cityguessr_data.core.remote_place import folder_of, place_of, without_secrets
+    from cityguessr_data.core.remote.place import folder_of, place_of, without_secrets
 
     if name == "cache":
         return cache_folder(value)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from .core.errors import InputError, WeightsError
 from .core.fingerprint import file_sha256
-from .core.remote_place import url_of
+from .core.remote.place import url_of
 from .media.download_config import DownloadConfig
 from .run.frame_sink import LAYOUTS, Layout
-from .run.remote_apart import cache_around, data_set_around
+from .run.remote.apart import cache_around, data_set_around
 from .stages.anonymise import AnonymiseConfig
 from .stages.clip import ClipConfig
 from .vision.scenes import SceneConfig, scene_files
 from .vision.weights import find
 
 ENGINES = ("local", "ray")
-"""This machine's processes (run/local.py), or those of a Ray cluster (run/ray_engine.py)."""
+"""This machine's processes (run/local.py), or those of a Ray cluster (run/on_ray/engine.py)."""
 
 
 @dataclass(frozen=True)

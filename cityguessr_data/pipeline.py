@@ -117,7 +117,7 @@ def _executor(config: BuildConfig) -> Executor:
     device = config.anonymise.detector.device
     if config.engine == "local":
         return LocalExecutor(config.workers, device)
-    from .run.ray_engine import RayExecutor
+    from .run.on_ray.engine import RayExecutor
 
     needed = {config.download.cache: "where --keep-clips writes"} if config.keep_clips else {}
     return RayExecutor(config.address, config.workers, device, needed)

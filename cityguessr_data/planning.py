@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import InputError, VideoError
-from .core.remote_place import told_place
+from .core.remote.place import told_place
 from .core.sources import group_tasks
 from .core.types import SourceRow, VideoTask
 from .media.download import Downloader, SiteBlocked

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from .core.errors import InputError
-from .core.remote_place import folder_at
+from .core.remote.place import folder_at
 from .planning import is_elsewhere, read_plan
 from .publish.ledger import NotedExport, outdated_exports
 from .review.progress import ReviewProgress, read_progress
 from .run.ledger import LastFailure, last_failure
-from .run.remote_cache import SENT, delete_stored, stored_sources
+from .run.remote.cache import SENT, delete_stored, stored_sources
 from .run.store import Store
 from .run.take_out import is_unsettled
 from .run.tally import committed_rows

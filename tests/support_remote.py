@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cityguessr_data.core import remote
 from cityguessr_data.core.frame_files import FrameFiles
-from cityguessr_data.core.remote_place import folder_of
+from cityguessr_data.core.remote import objects
+from cityguessr_data.core.remote.place import folder_of
 from cityguessr_data.core.schemas import CLIPS, FACES, FINGERPRINT_KEY, FRAMES
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.writer import video_table
@@ -56,8 +56,8 @@ def memory_store(monkeypatch: pytest.MonkeyPatch, die_at: int = 1 << 30) -> Iter
     """Every url is one in memory; gives the log of writes. Those from number `die_at` on end in `Killed`."""
     log: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(remote, "_file_system", lambda _protocol: Dying(fsspec.filesystem("memory"), log, die_at))
-        patch.setattr(remote, "_AT_ONCE", 1)
+        patch.setattr(objects, "_file_system", lambda _protocol: Dying(fsspec.filesystem("memory"), log, die_at))
+        patch.setattr(objects, "_AT_ONCE", 1)
         yield log
 
 

@@ -5,7 +5,7 @@
     /data/set/001.jpg                       an imported frame, where it lies
 
 A tar's table of contents is read once, by its headers alone, and a member's bytes from their place. Where the output
-directory works for an object store, what is not on the local disk is read from there (core/remote_frames.py).
+directory works for an object store, what is not on the local disk is read from there (core/remote/frames.py).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from .remote_place import url_of
+from .remote.place import url_of
 
 if TYPE_CHECKING:
-    from .remote_frames import RemoteFrames
+    from .remote.frames import RemoteFrames
 
 MEMBER = "#"
 """Between a tar's path and the name of its member."""
@@ -120,7 +120,7 @@ class FrameFiles:
         """Where this folder works for an object store."""
         if url_of(self.out) is None:
             return None
-        from .remote_frames import RemoteFrames  # loads fsspec
+        from .remote.frames import RemoteFrames  # loads fsspec
 
         return RemoteFrames(self.out)
 

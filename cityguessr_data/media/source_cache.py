@@ -4,7 +4,7 @@ CACHE/sources/<video_id>.mp4, .webm, .ts ...   the file, under the ending its fi
 CACHE/sources/<video_id>.json                  url, title, ..., sha256, bytes; present = the file is whole
 CACHE/partial/<video_id>/                      what a download has so far; resumed by the next run
 
-Where CACHE works for an object store (core/remote_place.py), files and notes are sent there when they are whole, the
+Where CACHE works for an object store (core/remote/place.py), files and notes are sent there when they are whole, the
 note last, and fetched from there when they are needed; CACHE/sources/.<video_id>.sent says that they are there.
 """
 
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cityguessr_data.core.errors import MediaError, disk_full_stops
-from cityguessr_data.core.remote_place import url_of
+from cityguessr_data.core.remote.place import url_of
 from cityguessr_data.core.types import LocalVideo
 
 if TYPE_CHECKING:
-    from cityguessr_data.core.remote import Remote
+    from cityguessr_data.core.remote.objects import Remote
 
 _SNIFF_BYTES = 4096
 _TS_PACKET_BYTES = 188
@@ -55,7 +55,7 @@ class SourceCache:
         """Where this folder works for an object store."""
         if url_of(self.root) is None:
             return None
-        from cityguessr_data.core.remote import of  # loads fsspec
+        from cityguessr_data.core.remote.objects import of  # loads fsspec
 
         return of(self.root)
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from ..core.fingerprint import file_sha256
-from ..core.remote_place import folder_at
+from ..core.remote.place import folder_at
 from ..media.ids import is_local
 from ..media.source_cache import SourceCache
 from .store import Store

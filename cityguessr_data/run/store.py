@@ -5,7 +5,8 @@ To commit it, its folder is renamed to OUT/.cgtool/ready/<video_id>: that one re
 to their places, the clips part last. A process killed before the rename leaves what was committed before as it was;
 killed after it, the next run finishes the moving before it does anything else.
 
-Where OUT works for an object store (working_copy.py), the commit is made there, between that rename and the moving.
+Where OUT works for an object store (remote/working_copy.py), the commit is made there, between that rename and the
+moving.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ import pyarrow.parquet as pq
 
 from ..core.atomic import sync_folder, write_json
 from ..core.errors import InputError, disk_full_stops, unfit_for_writing, writing_stops
-from ..core.remote_place import told_place, url_of
+from ..core.remote.place import told_place, url_of
 from ..core.schemas import UNIT_TABLES
 from .part_index import commits_of
 
 if TYPE_CHECKING:
-    from .working_copy import WorkingCopy
+    from .remote.working_copy import WorkingCopy
 
 ANONYMISED_KEY = b"cgtool.anonymised"
 """Fingerprint of what `anonymise` was asked for when it wrote a part; absent where it has not."""
@@ -65,8 +66,8 @@ class Store:
         """What speaks with the object store that OUT works for; None where OUT stands for itself."""
         if url_of(self.out) is None:
             return None
-        from ..core.remote import of
-        from .working_copy import WorkingCopy
+        from ..core.remote.objects import of
+        from .remote.working_copy import WorkingCopy
 
         remote = of(self.out)
         return None if remote is None else WorkingCopy(self.out, remote)

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.remote_place import folder_at, url_of
-from .remote_cache import delete_stored, noted_url, stored_sources
+from ..core.remote.place import folder_at, url_of
+from .remote.cache import delete_stored, noted_url, stored_sources
 from .store import Store
 from .tombstones import same_link
 

@@ -18,7 +18,7 @@ from ..build_config import BuildConfig, Models, find_models
 from ..build_record import check_same, flattened, recorded_config, task_fingerprint
 from ..core.atomic import write_table
 from ..core.errors import ErrorClass, InputError
-from ..core.remote_place import folder_at
+from ..core.remote.place import folder_at
 from ..core.schemas import FINGERPRINT_KEY
 from ..media.download import Downloader
 from ..media.download_config import DownloadConfig, Refused

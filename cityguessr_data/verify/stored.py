@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from itertools import groupby
 
 from ..core.frame_files import split_member
-from ..core.remote import Remote
+from ..core.remote.objects import Remote
+from ..run.remote.working_copy import is_synced
 from ..run.store import Store
-from ..run.working_copy import is_synced
 from .findings import Fault, Findings, Mend
 from .orphans import UNKNOWN_HINT
 from .own import is_own_frame

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from cgtool.places import told
-from cityguessr_data.core import remote_s3, remote_tries
 from cityguessr_data.core.errors import InputError, MachineError, StopError
-from cityguessr_data.core.remote import Remote
-from cityguessr_data.core.remote_place import folder_of, place_of, told_place, url_of
-from cityguessr_data.core.remote_tries import ROUNDS
+from cityguessr_data.core.remote import s3 as s3_requests
+from cityguessr_data.core.remote import tries
+from cityguessr_data.core.remote.objects import Remote
+from cityguessr_data.core.remote.place import folder_of, place_of, told_place, url_of
+from cityguessr_data.core.remote.tries import ROUNDS
 from tests.support_s3 import BUCKET, S3, Request, s3_server
 
 FAULTS = ("slow-down", "error", "reset")
@@ -35,7 +36,7 @@ def s3(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
     server.clear()
     for name, value in server.env(tmp_path / "work", AWS_MAX_ATTEMPTS=str(TRIES)).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(remote_tries, "_WAIT_S", 0.01)
+    monkeypatch.setattr(tries, "_WAIT_S", 0.01)
     return server
 
 
@@ -145,7 +146,7 @@ def test_unfinished_uploads_are_looked_for_on_all_pages() -> None:
             more = {"NextKeyMarker": f"a{n}", "NextUploadIdMarker": f"u{n}"} if n < 3 else {}
             return {"Uploads": [{"Key": f"a{n}", "UploadId": f"u{n}"}], "IsTruncated": n < 3, **more}
 
-    found = remote_s3.uploads(Pages(), lambda _what, ask: ask(), "bucket/a")
+    found = s3_requests.uploads(Pages(), lambda _what, ask: ask(), "bucket/a")
     assert found == [(f"bucket/a{n}", f"u{n}") for n in (1, 2, 3)]
     assert [told.get("UploadIdMarker") for _, told in asked] == [None, "u1", "u2"]
 

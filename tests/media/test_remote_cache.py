@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from cityguessr_data.core.remote_place import folder_of
+from cityguessr_data.core.remote.place import folder_of
 from cityguessr_data.media.source_cache import SourceCache
 from tests.support_remote import Killed, clear_memory, memory_store
 

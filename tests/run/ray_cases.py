@@ -22,10 +22,10 @@ import pytest
 
 from cityguessr_data.core.errors import ErrorClass, StopError
 from cityguessr_data.core.types import LabelledFrame, LocalVideo
-from cityguessr_data.run import ray_crew
 from cityguessr_data.run.compute import Compute, Failed, Staged
 from cityguessr_data.run.executor import Postponed
-from cityguessr_data.run.ray_engine import RayExecutor
+from cityguessr_data.run.on_ray import crew as ray_crew
+from cityguessr_data.run.on_ray.engine import RayExecutor
 from cityguessr_data.run.stage import VideoJob
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.writer import WriterConfig
@@ -243,8 +243,8 @@ def test_an_interrupt_a_kill_and_a_dead_node_end_in_the_same_data_set(
 
 def test_a_source_that_was_sent_does_not_outlive_a_driver_that_is_killed(nodes: tuple[Cluster, Node, Node]) -> None:
     script = (
-        "import os, sys, threading; from cityguessr_data.run.ray_actor import RayWorker\n"
-        "from cityguessr_data.run.ray_engine import _cluster\n"
+        "import os, sys, threading; from cityguessr_data.run.on_ray.actor import RayWorker\n"
+        "from cityguessr_data.run.on_ray.engine import _cluster\n"
         "with _cluster(sys.argv[1]) as ray:\n"
         "    actor = ray.remote(RayWorker).options(num_cpus=1).remote()\n"
         "    ray.get(actor.take_source.remote('.mp4', b'unblurred', True))\n"
@@ -263,7 +263,7 @@ def test_a_source_that_was_sent_does_not_outlive_a_driver_that_is_killed(nodes: 
 
 def test_no_command_line_and_so_no_password_reaches_the_cluster(nodes: tuple[Cluster, Node, Node]) -> None:
     script = (
-        "import sys; from cityguessr_data.run.ray_engine import _cluster\n"
+        "import sys; from cityguessr_data.run.on_ray.engine import _cluster\n"
         "with _cluster(sys.argv[1]) as ray:\n"
         "    from ray._raylet import GcsClient\n"
         "    jobs = GcsClient(sys.argv[1]).get_all_job_info().values()\n"

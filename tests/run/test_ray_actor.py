@@ -18,12 +18,12 @@ import pytest
 from cityguessr_data.core.errors import DiskFullError, ErrorClass, MachineError
 from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.core.types import LabelledFrame, LocalVideo, SourceRow, VideoTask
-from cityguessr_data.run import ray_node
 from cityguessr_data.run.compute import Compute, Failed, Staged
 from cityguessr_data.run.executor import Fetched, FromFiles, WorkItem
-from cityguessr_data.run.ray_actor import News, RayWorker
-from cityguessr_data.run.ray_files import write_pieces
-from cityguessr_data.run.ray_node import check_same_code, code_digest, make_own, package_versions
+from cityguessr_data.run.on_ray import node
+from cityguessr_data.run.on_ray.actor import News, RayWorker
+from cityguessr_data.run.on_ray.files import write_pieces
+from cityguessr_data.run.on_ray.node import check_same_code, code_digest, make_own, package_versions
 from cityguessr_data.run.stage import Step, VideoJob
 from cityguessr_data.run.writer import WriterConfig
 from tests.contracts.test_executors import PLACE, Scripted, no_phash, no_soft_label, unfit
@@ -198,16 +198,16 @@ def test_another_version_of_what_frames_depend_on_is_named(monkeypatch: pytest.M
     with pytest.raises(MachineError, match="node17 has another cgtool than this one"):
         check_same_code("node17", "0000 under Python 3.11.9", ours)
     with monkeypatch.context() as patched:
-        patched.setattr(ray_node.metadata, "version", lambda _name: "2.12.1+cu126")
+        patched.setattr(node.metadata, "version", lambda _name: "2.12.1+cu126")
         assert package_versions()["torch"] == "2.12.1", "a node with a GPU has another build of it"
-    monkeypatch.setattr(ray_node, "_PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(node, "_PACKAGES", ("no-such-package",))
     assert package_versions() == {"no-such-package": "none"}
 
 
 def test_what_it_was_sent_goes_when_it_is_killed_before_its_first_video(tmp_path: Path) -> None:
     code = (
         "import os, sys, threading; from pathlib import Path\n"
-        "from cityguessr_data.run.ray_actor import RayWorker\n"
+        "from cityguessr_data.run.on_ray.actor import RayWorker\n"
         "if __name__ == '__main__':\n"
         "    worker = RayWorker(base=Path(sys.argv[1]))\n"
         "    worker.take_source('.mp4', b'unblurred', True)\n"

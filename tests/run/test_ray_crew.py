@@ -15,12 +15,12 @@ import pytest
 
 from cityguessr_data.core.errors import DiskFullError, MachineError, StopError
 from cityguessr_data.core.types import LocalVideo
-from cityguessr_data.run import ray_crew
 from cityguessr_data.run.compute import Staged
 from cityguessr_data.run.crew import NoNewWorkerError
 from cityguessr_data.run.executor import Fetched
-from cityguessr_data.run.ray_crew import RayCrew
-from cityguessr_data.run.ray_shape import Shape
+from cityguessr_data.run.on_ray import crew as ray_crew
+from cityguessr_data.run.on_ray.crew import RayCrew
+from cityguessr_data.run.on_ray.shape import Shape
 from cityguessr_data.run.stage import Step
 from tests.contracts.test_executors import items
 

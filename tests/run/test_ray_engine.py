@@ -14,8 +14,8 @@ import pytest
 
 from cgtool.options import build_config
 from cityguessr_data.core.errors import InputError, MachineError
-from cityguessr_data.run import ray_engine
-from cityguessr_data.run.ray_engine import RayExecutor
+from cityguessr_data.run.on_ray import engine
+from cityguessr_data.run.on_ray.engine import RayExecutor
 from cityguessr_data.run.store import Store
 from tests.contracts.test_executors import Heard, fetch, items, scripted
 from tests.support_build import cgtool
@@ -54,7 +54,7 @@ def test_what_listens_and_is_no_ray_is_told(
 ) -> None:
     """The dashboard's port, say, or a server that waits."""
     pytest.importorskip("ray")
-    monkeypatch.setattr(ray_engine, "_CONNECT_S", 0.5)
+    monkeypatch.setattr(engine, "_CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
 
         def serve() -> socket.socket:

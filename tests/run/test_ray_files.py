@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityguessr_data.run.ray_files import FileMark, Piece, blocks, pieces, write_pieces
+from cityguessr_data.run.on_ray.files import FileMark, Piece, blocks, pieces, write_pieces
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cityguessr_data.run.ray_shape import Shape, shape_of
+from cityguessr_data.run.on_ray.shape import Shape, shape_of
 
 GIB = 1 << 30
 

@@ -13,10 +13,10 @@ from typing import Any
 import fsspec
 import pytest
 
-from cityguessr_data.core import remote as remote_module
 from cityguessr_data.core.errors import InputError, MachineError, StopError
-from cityguessr_data.core.remote import Remote
-from cityguessr_data.run.remote_lock import Lease
+from cityguessr_data.core.remote import objects
+from cityguessr_data.core.remote.objects import Remote
+from cityguessr_data.run.remote.lock import Lease
 from tests.support_remote import URL, clear_memory, held_in_memory, machine, memory_store, stage, whole_videos
 
 
@@ -34,7 +34,7 @@ class Other:
 def memory(monkeypatch: pytest.MonkeyPatch) -> None:
     clear_memory()
     monkeypatch.setenv("CGTOOL_LEASE_S", "1")
-    monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: Other())
+    monkeypatch.setattr(objects, "_file_system", lambda _protocol: Other())
 
 
 def lease(owner: str) -> Lease:
@@ -110,7 +110,7 @@ def test_the_age_of_a_lease_is_told_by_the_stores_own_clock(monkeypatch: pytest.
         return [shifted(info) for info in inner.ls(path, detail=True, **more)]
 
     other = Other(ls=ls, info=lambda path, **more: shifted(inner.info(path, **more)))
-    monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: other)
+    monkeypatch.setattr(objects, "_file_system", lambda _protocol: other)
     held = lease("a")
     held.acquire()
     with pytest.raises(InputError):
@@ -135,7 +135,7 @@ def test_a_store_that_cannot_keep_writers_apart_is_refused(monkeypatch: pytest.M
     def pipe_file(path: str, value: bytes, mode: str = "overwrite") -> None:
         inner.pipe_file(path, value)
 
-    monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
+    monkeypatch.setattr(objects, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
     with pytest.raises(MachineError, match="writes over"):
         lease("a").acquire()
 
@@ -150,11 +150,11 @@ def test_a_holder_that_was_only_slow_goes_first(monkeypatch: pytest.MonkeyPatch)
 
     def pipe_file(path: str, value: bytes, mode: str = "overwrite") -> None:
         if mode == "create" and json.loads(value)["owner"] == "b":
-            monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: Other())
+            monkeypatch.setattr(objects, "_file_system", lambda _protocol: Other())
             slow.check()
         inner.pipe_file(path, value, mode=mode)
 
-    monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
+    monkeypatch.setattr(objects, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
     with pytest.raises(InputError):
         lease("b").acquire()
     slow.check()
@@ -169,7 +169,7 @@ def test_of_two_that_find_it_free_one_gets_it(monkeypatch: pytest.MonkeyPatch) -
             first.acquire()
         inner.pipe_file(path, value, mode=mode)
 
-    monkeypatch.setattr(remote_module, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
+    monkeypatch.setattr(objects, "_file_system", lambda _protocol: Other(pipe_file=pipe_file))
     with pytest.raises(InputError, match=socket.gethostname()):
         lease("b").acquire()
     first.release()

@@ -12,8 +12,8 @@ import pytest
 
 from cityguessr_data.build_config import BuildConfig
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.core.remote import Entry, Remote
-from cityguessr_data.core.remote_place import folder_of, place_of
+from cityguessr_data.core.remote.objects import Entry, Remote
+from cityguessr_data.core.remote.place import folder_of, place_of
 from cityguessr_data.media.download_config import DownloadConfig
 from cityguessr_data.media.source_cache import SourceCache
 from cityguessr_data.run.kept_sources import KeptSources

@@ -10,13 +10,13 @@ from typing import Any
 import fsspec
 import pytest
 
-from cityguessr_data.core import remote as remote_module
 from cityguessr_data.core.errors import InputError
-from cityguessr_data.core.remote import Remote
-from cityguessr_data.run.journal import Journal
+from cityguessr_data.core.remote import objects
+from cityguessr_data.core.remote.objects import Remote
+from cityguessr_data.run.remote.journal import Journal
+from cityguessr_data.run.remote.working_copy import WorkingCopy
 from cityguessr_data.run.runner import find_todo
 from cityguessr_data.run.store import Store
-from cityguessr_data.run.working_copy import WorkingCopy
 from cityguessr_data.status import read_status
 from tests.support_remote import URL, Killed, clear_memory, held_in_memory, machine, memory_store, stage, whole_videos
 
@@ -82,7 +82,7 @@ def test_a_video_that_is_being_replaced_is_never_taken_for_gone(
             decide()
             fs = Between("cat_file", f"bucket/set/{READY}.json", finish)
         with monkeypatch.context() as patch:
-            patch.setattr(remote_module, "_file_system", lambda _protocol: fs)
+            patch.setattr(objects, "_file_system", lambda _protocol: fs)
             reader = machine(tmp_path / "b", monkeypatch)
             assert reader.copy is not None
             reader.copy.refresh()

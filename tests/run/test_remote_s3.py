@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cityguessr_data.core import remote_tries
 from cityguessr_data.core.errors import InputError, StopError
-from cityguessr_data.core.remote import Remote
-from cityguessr_data.core.remote_place import folder_of
+from cityguessr_data.core.remote import tries
+from cityguessr_data.core.remote.objects import Remote
+from cityguessr_data.core.remote.place import folder_of
 from cityguessr_data.media.source_cache import SourceCache
-from cityguessr_data.run import remote_lock
-from cityguessr_data.run.remote_lock import Lease
+from cityguessr_data.run.remote import lock
+from cityguessr_data.run.remote.lock import Lease
 from cityguessr_data.run.store import Store
 from tests.support_remote import stage, whole_videos
 from tests.support_s3 import BUCKET, S3, Request, s3_server
@@ -37,7 +37,7 @@ def s3(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
     server.clear()
     for name, value in server.env(tmp_path / "work", AWS_MAX_ATTEMPTS="2").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(remote_tries, "_WAIT_S", 0.01)
+    monkeypatch.setattr(tries, "_WAIT_S", 0.01)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
     return server
 
@@ -57,8 +57,8 @@ def test_a_writer_that_was_stopped_while_it_asked_does_not_ask_again(
             return None
         slept.append(request)
         s3.client().put_object(Bucket=BUCKET, Key="sets/one/.cgtool/lock/00000002.json", Body=b"{}")
-        now_s = remote_lock._now_s()
-        monkeypatch.setattr(remote_lock, "_now_s", lambda: now_s + 1000)
+        now_s = lock._now_s()
+        monkeypatch.setattr(lock, "_now_s", lambda: now_s + 1000)
         return "slow-down"
 
     held = Lease(Remote(s3.url()), "a")

@@ -1,6 +1,6 @@
 """The local side of an output directory on an object store: tables as files, frames not at all.
 
-Whoever writes holds the lease (remote_lock.py), takes over what changed there, works on local files as ever, and sends
+Whoever writes holds the lease (lock.py), takes over what changed there, works on local files as ever, and sends
 what changed here: before each commit and at the end. Of a file that changed on both sides the remote's counts, and ours
 is set aside. Only what is listed in `is_synced` ever travels, and frames by `push_unit` alone.
 """
@@ -18,15 +18,15 @@ from pathlib import Path
 
 import filelock
 
-from ..core.atomic import write_bytes, write_json
-from ..core.errors import CgtoolError, InputError, StopError
-from ..core.remote import Remote
-from ..core.remote_frames import fetched_folder
-from ..core.schemas import UNIT_TABLES
+from ...core.atomic import write_bytes, write_json
+from ...core.errors import CgtoolError, InputError, StopError
+from ...core.remote.frames import fetched_folder
+from ...core.remote.objects import Remote
+from ...core.schemas import UNIT_TABLES
+from .commit import md5_of, push_unit, recover
 from .journal import Journal, Known
+from .lock import Lease
 from .pulling import fetch_changes
-from .remote_commit import md5_of, push_unit, recover
-from .remote_lock import Lease
 
 _FOLDERS = ("manifests", "splits", "parts", ".cgtool/exports", ".cgtool/originals", ".cgtool/review")
 _ENDINGS = (".parquet", ".json", ".jsonl", ".md", ".html", ".csv", ".txt", ".R")

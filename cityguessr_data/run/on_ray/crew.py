@@ -8,14 +8,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.errors import CgtoolError, ErrorClass, MachineError, StopError
-from .compute import Failed, Staged
-from .crew import NoNewWorkerError
-from .executor import Fetched
-from .ray_loss import kill_actor, lost_cluster_stops, told
-from .ray_seat import Seat
-from .ray_shape import Shape
-from .stage import Step
+from ...core.errors import CgtoolError, ErrorClass, MachineError, StopError
+from ..compute import Failed, Staged
+from ..crew import NoNewWorkerError
+from ..executor import Fetched
+from ..stage import Step
+from .loss import kill_actor, lost_cluster_stops, told
+from .seat import Seat
+from .shape import Shape
 
 _POLL_S = 0.1
 _LOOK_AGAIN_S = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .local import ON_A_GPU, WORKER_BYTES
+from ..local import ON_A_GPU, WORKER_BYTES
 
 
 @dataclass(frozen=True)

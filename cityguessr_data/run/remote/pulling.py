@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.errors import StopError
-from ..core.remote import Remote
-from .remote_commit import decided_units, read_marker
+from ...core.errors import StopError
+from ...core.remote.objects import Remote
+from .commit import decided_units, read_marker
 
 _ROUNDS = 20
 
@@ -27,7 +27,7 @@ class Changes:
     fetched: dict[str, str] = field(default_factory=dict)
     """Name -> token of what lies in the folder now, to be taken over."""
     decided: dict[str, str] = field(default_factory=dict)
-    """Frame -> where it lies until a replacement is finished (run/remote_commit.py)."""
+    """Frame -> where it lies until a replacement is finished (run/remote/commit.py)."""
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ from typing import Any
 
 import filelock
 
-from ..core.errors import CgtoolError, disk_full_stops
-from ..core.fingerprint import file_sha256
-from ..core.types import LocalVideo
-from .compute import Failed, Staged
-from .crew import STALL_S, Crew
-from .executor import ComputeFactory, Fetched, FromFiles, Postponed
-from .ray_files import FileMark, Piece, pieces
-from .ray_node import code_digest, make_own, node_and_folder, package_versions, remove_when_killed, sweep
+from ...core.errors import CgtoolError, disk_full_stops
+from ...core.fingerprint import file_sha256
+from ...core.types import LocalVideo
+from ..compute import Failed, Staged
+from ..crew import STALL_S, Crew
+from ..executor import ComputeFactory, Fetched, FromFiles, Postponed
+from .files import FileMark, Piece, pieces
+from .node import code_digest, make_own, node_and_folder, package_versions, remove_when_killed, sweep
 
 _TELL_S = 0.5
 """How long `tell` waits for something to tell; the caller asks again at once."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import filelock
 
-from ..core.errors import MachineError
+from ...core.errors import MachineError
 
 _PACKAGES = ("av", "numpy", "opencv-python-headless", "torch", "onnxruntime", "openvino")
 """Those that decode, compute and write pictures: another version of one may give other frames."""

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 
-from ..core.errors import MachineError
-from ..core.remote import Remote
+from ...core.errors import MachineError
+from ...core.remote.objects import Remote
 
 _NOTE = frozenset({"url", "file", "sha256", "bytes"})
 """What every note in a cache says (media/source_cache.py)."""

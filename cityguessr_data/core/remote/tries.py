@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .environment import number_told
-from .errors import MachineError, StopError
+from ..environment import number_told
+from ..errors import MachineError, StopError
 
 Got = TypeVar("Got")
 

@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..core.atomic import write_bytes
+from ...core.atomic import write_bytes
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Known:
     """A file that both sides have."""
 
     token: str
-    """Of the object (core/remote.py); empty where it is another one now."""
+    """Of the object (core/remote/objects.py); empty where it is another one now."""
     size: int
     mtime_ns: int
     """Of the local file."""

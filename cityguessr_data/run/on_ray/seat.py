@@ -1,6 +1,6 @@
 """One worker of a Ray cluster as the driver sees it: what it is asked, one call after the other, from start to end.
 
-The life of a worker is written as generators that yield a call's reference and get its value: the crew (ray_crew.py)
+The life of a worker is written as generators that yield a call's reference and get its value: the crew (crew.py)
 waits for the references of all its workers at once.
 """
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import MachineError, disk_full_stops
-from ..core.fingerprint import file_sha256
-from ..core.types import LocalVideo
-from .compute import Failed, Staged
-from .executor import ComputeFactory, Fetched, FromFiles, Listener
-from .ray_actor import About, News
-from .ray_files import FileMark, Piece, blocks, settle_on_disk, write_pieces
-from .ray_node import check_same_code
+from ...core.errors import MachineError, disk_full_stops
+from ...core.fingerprint import file_sha256
+from ...core.types import LocalVideo
+from ..compute import Failed, Staged
+from ..executor import ComputeFactory, Fetched, FromFiles, Listener
+from .actor import About, News
+from .files import FileMark, Piece, blocks, settle_on_disk, write_pieces
+from .node import check_same_code
 
 Ref = Any
 """A reference to what a call on an actor will return."""

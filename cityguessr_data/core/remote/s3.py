@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from .environment import number_told
-from .errors import StopError
+from ..environment import number_told
+from ..errors import StopError
 
 _USUAL_PART_MB = 50
 _LEAST_PART_MB = 5

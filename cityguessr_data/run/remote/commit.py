@@ -20,10 +20,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ..core.errors import StopError
-from ..core.frame_files import split_member
-from ..core.remote import Entry, Remote
-from ..core.schemas import UNIT_TABLES
+from ...core.errors import StopError
+from ...core.frame_files import split_member
+from ...core.remote.objects import Entry, Remote
+from ...core.schemas import UNIT_TABLES
 
 READY = ".cgtool/ready"
 

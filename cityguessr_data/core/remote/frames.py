@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from .errors import MachineError
-from .remote import Entry, of
+from ..errors import MachineError
+from .objects import Entry, of
 
 Got = TypeVar("Got")
 
@@ -72,7 +72,7 @@ class RemoteFrames:
         raise self._lacks(file)
 
     def _names(self, file: str) -> list[str]:
-        """Where it may be: first where a replacement waits that is decided and not finished (run/pulling.py)."""
+        """Where it may be: first where a replacement waits that is decided and not finished (run/remote/pulling.py)."""
         try:
             decided = json.loads((self._out / ".cgtool" / "decided.json").read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import CgtoolError, StopError
+from ...core.errors import CgtoolError, StopError
 
 
 def told(error: BaseException) -> str:

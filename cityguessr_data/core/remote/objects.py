@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import remote_s3
-from .atomic import partial_name, sync_folder
-from .errors import MachineError, disk_full_stops
-from .remote_place import url_of
-from .remote_s3 import is_s3
-from .remote_tries import n_tries, names_no_bucket, tried
+from ..atomic import partial_name, sync_folder
+from ..errors import MachineError, disk_full_stops
+from . import s3
+from .place import url_of
+from .s3 import is_s3
+from .tries import n_tries, names_no_bucket, tried
 
 Got = TypeVar("Got")
 
@@ -43,7 +43,7 @@ class Entry:
 
 
 def of(folder: Path) -> Remote | None:
-    """The remote of a folder that works for a url (remote_place.py); None for every other folder."""
+    """The remote of a folder that works for a url (place.py); None for every other folder."""
     url = url_of(folder)
     return None if url is None else Remote(url)
 
@@ -79,7 +79,7 @@ class Remote:
         what = f"list {folder or 'it'}"
         if is_s3(self._fs):
             bucket = self._root.partition("/")[0]
-            for page in remote_s3.pages(self._fs, self._ask, what, f"{where}/{start}", deep=deep):
+            for page in s3.pages(self._fs, self._ask, what, f"{where}/{start}", deep=deep):
                 objects = (info for info in page if info["Size"] or not info["Key"].endswith("/"))  # an empty folder
                 yield {f"{bucket}/{info['Key']}".removeprefix(inside): _entry(info) for info in objects}
             return
@@ -150,7 +150,7 @@ class Remote:
         """Write an object from a file. Returns its token, or nothing where the store does not tell it at once."""
         what, path = f"write {name}", self._path(name)
         if is_s3(self._fs):
-            return remote_s3.put(self._fs, self._write, what, path, source, _side_by_side)
+            return s3.put(self._fs, self._write, what, path, source, _side_by_side)
         self._write(what, lambda: self._fs.put_file(str(source), path))
         return ""
 
@@ -180,7 +180,7 @@ class Remote:
         """
         one, other = self._path(source), self._path(target)
         if is_s3(self._fs):
-            return self._write(f"copy {source}", lambda: remote_s3.copy(self._fs, one, other, size))
+            return self._write(f"copy {source}", lambda: s3.copy(self._fs, one, other, size))
         self._write(f"copy {source}", lambda: self._fs.cp_file(one, other))
         return ""
 
@@ -218,7 +218,7 @@ class Remote:
         if not is_s3(self._fs):
             return []
         try:
-            return remote_s3.uploads(self._fs, self._ask, self._path(start))
+            return s3.uploads(self._fs, self._ask, self._path(start))
         except MachineError:
             return None
 
@@ -230,7 +230,7 @@ class Remote:
         n = 0
         for path, upload in self.uploads(start) or ():
             with suppress(FileNotFoundError, MachineError):  # ended meanwhile, or refused: `verify` tells of those left
-                self._write("end an unfinished upload", partial(remote_s3.end_upload, self._fs, path, upload))
+                self._write("end an unfinished upload", partial(s3.end_upload, self._fs, path, upload))
                 n += 1
         return n
 
@@ -253,11 +253,11 @@ def _file_system(protocol: str) -> Any:
 
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
     if protocol == "s3":
-        options["config_kwargs"] = {"retries": {"mode": "standard", "total_max_attempts": 1}}  # remote_tries.n_tries
+        options["config_kwargs"] = {"retries": {"mode": "standard", "total_max_attempts": 1}}  # tries.n_tries
     try:
         found = fsspec.filesystem(protocol, **options)
     except ImportError as exc:
-        from .remote_place import check_protocol
+        from .place import check_protocol
 
         check_protocol(protocol)
         raise MachineError(f"the package for {protocol}:// does not work ({exc})", "Install it again") from exc
@@ -277,7 +277,7 @@ def _entry(info: Mapping[str, Any]) -> Entry:
 def _delete(fs: Any, paths: list[str]) -> None:
     """Delete up to a thousand objects."""
     if is_s3(fs):
-        remote_s3.delete(fs, paths)
+        s3.delete(fs, paths)
         return
     for path in paths:
         if fs.exists(path):

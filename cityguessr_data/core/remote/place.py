@@ -14,8 +14,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from .atomic import write_json
-from .errors import InputError, MachineError
+from ..atomic import write_json
+from ..errors import InputError, MachineError
 
 NOTE = ".cgtool/remote.json"
 """Below a local folder that works for a url."""

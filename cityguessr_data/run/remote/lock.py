@@ -16,9 +16,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from ..core.environment import number_told
-from ..core.errors import CgtoolError, InputError, MachineError, StopError
-from ..core.remote import Entry, Remote
+from ...core.environment import number_told
+from ...core.errors import CgtoolError, InputError, MachineError, StopError
+from ...core.remote.objects import Entry, Remote
 
 _FOLDER = ".cgtool/lock"
 USUAL_LEASE_S = 300.0

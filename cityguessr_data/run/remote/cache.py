@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ..core.remote_place import url_of
-from ..media.source_cache import SourceCache
+from ...core.remote.place import url_of
+from ...media.source_cache import SourceCache
 
 SENT = ".sent"
 """Ending of the mark of a local file that is a copy of an object (media/source_cache.py)."""

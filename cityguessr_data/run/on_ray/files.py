@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..core.atomic import sync_folder
+from ...core.atomic import sync_folder
 
 BLOCK_BYTES = 8 << 20
 """Large enough for a fast network, small enough for an object store of 100 MB with a dozen workers."""

@@ -1,7 +1,7 @@
 """Runs a build on a Ray cluster, or on one started on this machine: `--engine ray`.
 
 This process fetches the videos, so that a site is asked at one pace and from one place, and it alone commits. Workers
-on the nodes compute (ray_actor.py). They are not detached: Ray ends them when this process ends, however it ends.
+on the nodes compute (actor.py). They are not detached: Ray ends them when this process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import MachineError
-from ..core.threads import n_cores
-from .compute import Failed, Staged
-from .crew import STALL_S
-from .executor import ComputeFactory, Fetch, Listener, Postponed, WorkItem
-from .ray_crew import RayCrew
-from .ray_loss import told
-from .ray_seat import Ground, Seat, Shipment
-from .ray_shape import Shape, shape_of
-from .working_off import work_off
+from ...core.errors import MachineError
+from ...core.threads import n_cores
+from ..compute import Failed, Staged
+from ..crew import STALL_S
+from ..executor import ComputeFactory, Fetch, Listener, Postponed, WorkItem
+from ..working_off import work_off
+from .crew import RayCrew
+from .loss import told
+from .seat import Ground, Seat, Shipment
+from .shape import Shape, shape_of
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing here reports to anybody
@@ -47,7 +47,7 @@ class RayExecutor:
 
     Args:
         address: HOST:PORT of its head, or `auto` on one of its nodes; None: $RAY_ADDRESS, else this machine alone.
-        workers: how many; None: as many as ray_shape.py says, also when the cluster grows.
+        workers: how many; None: as many as shape.py says, also when the cluster grows.
         needed: folder -> what for: those that every node must see.
         stall_s: see Crew.
     Raises:
@@ -97,7 +97,7 @@ class RayExecutor:
 
 
 def _seat(ray: Any, shipment: Shipment, ground: Ground, listener: Listener, stall_s: float, shape: Shape) -> Seat:
-    from .ray_actor import RayWorker
+    from .actor import RayWorker
 
     actor = ray.remote(RayWorker).options(
         num_cpus=shape.cpus, num_gpus=shape.gpus, max_restarts=0, scheduling_strategy="SPREAD"

@@ -1,0 +1,1 @@
+"""Committing where nothing can be renamed: the lease, the order of requests, the working copy they come from."""
