@@ -15,6 +15,7 @@ import pytest
 
 from cityguessr_data.media.decode import decode, index_video
 from tests.support_build import CGTOOL, SHORT, write_sources
+from tests.support_imports import small_cityguessr
 from tests.support_inline import cgtool_inline
 from tests.support_kill import assert_same_data, children, committed, frames_on_disk, gone, leftovers, wait_for
 from tests.support_server import Server, Slow
@@ -80,10 +81,19 @@ def build_under_way(out: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]
             process.wait()
 
 
+def assert_refused(done: subprocess.CompletedProcess[str], out: Path, name: str) -> None:
+    """By the lock, in one line."""
+    told = [line for line in done.stderr.splitlines() if line and not line.startswith("looking at ")]
+    assert done.returncode == 2, (name, told)
+    assert told == [f"error: another run is writing to {out}. Wait for it to end, or stop it"], name
+    assert done.stdout == "", name
+
+
 def test_every_command_that_writes_is_refused_while_a_build_runs(built: Path, tmp_path: Path) -> None:
     draw_faces(built, "film")
     labels = tmp_path / "labels.csv"
     labels.write_text("clip_id,position,scene_top1\n" + "".join(f"film_00000,{n},0\n" for n in range(5)))
+    next((built / "clips").rglob("*.jpg")).write_bytes(b"damaged")  # so that --repair has something to do
     with build_under_way(built, tmp_path) as process:
         before = state(built)
         commands = {
@@ -94,23 +104,31 @@ def test_every_command_that_writes_is_refused_while_a_build_runs(built: Path, tm
             "refresh": ("refresh", built),
             "apply": ("review", built, "--apply"),
             "label": ("label-scenes", built, "--from", labels),
-            "drop": ("cache", "drop", built, "--yes"),
+            "drop": ("cache", "drop", built),
+            "repair": ("verify", built, "--repair"),
         }
         for name, words in commands.items():
-            done = cgtool_inline(*words)
-            told = [line for line in done.stderr.splitlines() if line]
-            if "another run" not in done.stderr:  # it was refused for another reason before it came to the lock
-                assert name == "drop", (name, told)
-                assert done.returncode == 2
-                continue
-            assert done.returncode == 2, (name, told)
-            assert told == [f"error: another run is writing to {built}. Wait for it to end, or stop it"], name
-            assert done.stdout == ""
+            assert_refused(cgtool_inline(*words), built, name)
         assert not (tmp_path / "dest").exists()
         for words in (("status", built), ("stats", built, "--json")):  # who only reads is not in the way
             assert cgtool_inline(*words).returncode == 0, words
         assert state(built) == before
         assert process.poll() is None, "the first build goes on"
+
+
+def test_what_writes_to_an_imported_data_set_is_refused_while_another_does(
+    tmp_path: Path, detector_weights: Path
+) -> None:
+    source = small_cityguessr(tmp_path / "src")
+    out = tmp_path / "out"
+    words = ("import", "cityguessr68k", source, "--out", out)
+    assert cgtool_inline(*words).returncode == 0
+    with filelock.FileLock(out / ".cgtool" / "lock"):
+        before = state(out)
+        assert_refused(cgtool_inline(*words), out, "import")
+        assert_refused(cgtool_inline("anonymise", out, "--detector", "mobilenet0.25"), out, "anonymise")
+        assert state(out) == before
+    assert cgtool_inline(*words).returncode == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
