@@ -47,7 +47,7 @@ def audit(
     from cityguessr_bench.audit.audit import AuditRequest, run_audit
     from cityguessr_bench.audit.sheet import long_sheet, sheets, to_json
     from cityguessr_bench.run_dir import RunDir
-    from cityguessr_bench.tables.sheet import FORMS, write
+    from cityguessr_bench.tables.forms import FORMS, write
     from cityguessr_data.core.errors import InputError
 
     if format_ is not None and format_ not in FORMS:

@@ -144,7 +144,7 @@ def _table1(data: Path, others: Sequence[Path], format_: str | None, out: Path |
 
 def _check_output(format_: str | None, out: Path | None, json_: bool) -> None:
     """Refuse, before hours of training, what cannot be written."""
-    from cityguessr_bench.tables.sheet import FORMS
+    from cityguessr_bench.tables.forms import FORMS
     from cityguessr_data.core.errors import InputError
 
     if format_ is not None and format_ not in FORMS:
@@ -160,7 +160,7 @@ def _check_output(format_: str | None, out: Path | None, json_: bool) -> None:
 def _give(value: Any, sheets: Sequence[Sheet], format_: str | None, out: Path | None, json_: bool) -> None:
     import sys
 
-    from cityguessr_bench.tables.sheet import write
+    from cityguessr_bench.tables.forms import write
     from cityguessr_data.core.atomic import write_bytes
 
     from ..outputs import writing

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from cityguessr_data.stats.page.theme import DARK, LIGHT, css
 
-if TYPE_CHECKING:
-    from .sheet import Sheet
+from .sheet import Sheet
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """

@@ -28,7 +28,7 @@ from cityguessr_bench.pack.read import Pack
 from cityguessr_bench.predictions import Predictions
 from cityguessr_bench.run_dir import RunDir
 from cityguessr_bench.scores import GeoOutput
-from cityguessr_bench.tables.sheet import FORMS, write
+from cityguessr_bench.tables.forms import FORMS, write
 from cityguessr_bench.train.run import TrainRequest, train
 from cityguessr_data.core.types import LEVELS
 from tests.support_audit import figures

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cityguessr_bench.tables.sheet import Sheet, write
+from cityguessr_bench.tables.forms import write
+from cityguessr_bench.tables.sheet import Sheet
 from cityguessr_data.core.errors import InputError
 
 NASTY = r"a|b_c*d <b>&amp; \x $y$ 50% #1 {z} ~ ^"
