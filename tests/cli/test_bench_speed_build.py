@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support_build import cgtool
+from tests.support_inline import cgtool_inline
 
 OPTIONS = ["--detector", "mobilenet0.25", "--scene-model", "off", "--clip-frames", "20", "--samples", "5"]
+LITTLE = ("--rounds", "1", "--clips", "1", "--workers", "1")
 
 
 def test_it_prints_stages_build_and_limit(face_film: Path, detector_weights: Path) -> None:
-    done = cgtool("bench", "speed", "build", face_film, *OPTIONS, "--rounds", "1", "--clips", "1", fresh=True)
+    done = cgtool("bench", "speed", "build", face_film, *OPTIONS, *LITTLE, fresh=True)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert all(word in done.stdout for word in ("at least", "decode", "detect", "encode", "build", "limit", "faces"))
@@ -21,7 +23,7 @@ def test_it_prints_stages_build_and_limit(face_film: Path, detector_weights: Pat
 
 
 def test_its_json_adds_up(face_film: Path, detector_weights: Path) -> None:
-    done = cgtool("bench", "speed", "build", face_film, *OPTIONS, "--rounds", "1", "--clips", "1", "--json", fresh=True)
+    done = cgtool_inline("bench", "speed", "build", face_film, *OPTIONS, *LITTLE, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     cpu_s = sum(stage["cpu_s"] for stage in found["stages"])
@@ -32,6 +34,6 @@ def test_its_json_adds_up(face_film: Path, detector_weights: Path) -> None:
 
 
 def test_bad_input_is_one_line(face_film: Path, detector_weights: Path) -> None:
-    done = cgtool("bench", "speed", "build", face_film, "--detector", "mobilenet0.25", "--scene-model", "off")
+    done = cgtool_inline("bench", "speed", "build", face_film, "--detector", "mobilenet0.25", "--scene-model", "off")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: face.mp4 has 60 frames, a clip 800. Give a longer video\n"
