@@ -26,6 +26,7 @@ _IMPORTS = (
     "torchvision",
     "torchvision.ops",
     "tests.support_workers",
+    "tests.support_frozen",
 )
 HOOK = "CGTOOL_TEST_HOOK"
 """Variable that names a module of the tests whose `install` a command and its workers call before they begin, such as
