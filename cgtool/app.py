@@ -100,3 +100,6 @@ def main() -> None:
         app()
     finally:
         ignore_interrupts()  # the end is told: what Python still does to end is not to be interrupted
+        # Python's `-m` keeps in mind that Ctrl-C came while some text was executed, as dataclasses do when they are
+        # imported, and would kill itself with SIGINT in place of our exit code. The next text makes it forget.
+        exec("")

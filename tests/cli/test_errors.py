@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.support_build import CGTOOL, SHORT, cgtool, hear_ctrl_c, result_of, w
 from tests.support_video import numbered_video
 
 TOKYO = {"city": "Tokyo"}
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -165,6 +167,31 @@ def test_ctrl_c_twice_in_the_first_seconds_prints_no_traceback(
     while running_in_group(process.pid):
         assert time.monotonic() < deadline, "a process is left behind"
         time.sleep(0.05)
+
+
+CTRL_C_WHILE_TEXT_IS_EXECUTED = """
+import sys
+from cgtool import app
+def a_command_that_is_interrupted():
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        sys.exit(130)
+app.app = a_command_that_is_interrupted
+app.main()
+"""
+
+
+def test_ctrl_c_while_a_module_makes_its_dataclasses_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(CTRL_C_WHILE_TEXT_IS_EXECUTED)
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the worker in /proc")
