@@ -44,6 +44,7 @@ _IMPORTS = (
     "cityguessr_data.stats.report",
     "altair",
     "rich.progress",
+    "s3fs",
     "scipy.stats",
     "typer.rich_utils",
     "vl_convert",
@@ -162,7 +163,8 @@ def wait_to_be_forked(descriptor: int, imports: Sequence[str]) -> None:
     import importlib
 
     for name in imports:
-        importlib.import_module(name)
+        with contextlib.suppress(ModuleNotFoundError):  # an extra that is not installed
+            importlib.import_module(name)
     others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
     names = {(task / "comm").read_text().strip() for task in others}
     assert names <= {"jemalloc_bg_thd"}, f"threads would be lost by forking: {names}"  # jemalloc starts its own again

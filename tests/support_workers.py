@@ -18,6 +18,7 @@ from typing import Any
 TRIED = sys.version_info[:2] == (3, 11)
 """Two private names of the standard library are used below; under another Python the workers are spawned as ever."""
 _IMPORTS = (
+    "cityguessr_data.media.session",
     "cityguessr_data.pipeline",
     "cityguessr_data.run.worker",
     "cityguessr_data.vision.retinaface.torch_backend",
@@ -25,6 +26,7 @@ _IMPORTS = (
     "cityguessr_data.vision.retinaface.load",
     "torchvision",
     "torchvision.ops",
+    "yt_dlp.extractor.extractors",
     "tests.support_workers",
     "tests.support_frozen",
 )
