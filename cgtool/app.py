@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import signal
@@ -100,6 +101,6 @@ def main() -> None:
         app()
     finally:
         ignore_interrupts()  # the end is told: what Python still does to end is not to be interrupted
-        # Python's `-m` keeps in mind that Ctrl-C came while some text was executed, as dataclasses do when they are
-        # imported, and would kill itself with SIGINT in place of our exit code. The next text makes it forget.
-        exec("")
+        # Python's `-m` keeps in mind that Ctrl-C came while a text was executed, as it is to make a dataclass in an
+        # import, and would kill itself with SIGINT in place of our exit code. Executing the next text makes it forget.
+        dataclasses.make_dataclass("Forget", ())
