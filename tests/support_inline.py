@@ -6,6 +6,7 @@ The detector is loaded once. What only processes can show (a worker that dies, a
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import typer
@@ -96,7 +98,7 @@ def cgtool_inline(*args: object) -> subprocess.CompletedProcess[str]:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     words = [str(word) for word in args]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):
         for module in ("cityguessr_data.pipeline", "cityguessr_data.over_frames.go"):
             patch.setattr(f"{module}.LocalExecutor", Executor)
         patch.setattr("typer.testing._get_command", _command)

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 
 from cityguessr_data.core.schemas import TABLES
 from cityguessr_data.removal.refresh import Answer
-from tests.support_build import SHORT, cgtool, write_sources
+from tests.support_build import SHORT, write_sources
 from tests.support_imported import write_imported, write_jpeg
+from tests.support_inline import cgtool_inline
 from tests.support_server import Server
 from tests.support_video import numbered_video
 
@@ -55,7 +56,7 @@ class Built:
     def build(self, rows: list[dict[str, Any]] | None = None, *more: object) -> dict[str, Any]:
         """`cgtool build-dataset` on these rows, else on those of the data set."""
         table = write_sources(self.root / "sources.csv", self.rows if rows is None else rows)
-        done = cgtool(
+        done = cgtool_inline(
             "build-dataset", table, "--out", self.out, "--cache", self.cache, "--keep-clips", *FAST, *more, "--json"
         )
         assert done.returncode == 0, done.stderr
@@ -79,7 +80,7 @@ def built(root: Path) -> Iterator[Built]:
         ]
         data = Built(server, root, rows)
         data.build()
-        cgtool("split", data.out, "--by", "clip", "--test", "0.4")
+        cgtool_inline("split", data.out, "--by", "clip", "--test", "0.4")
         yield data
 
 

@@ -32,6 +32,7 @@ from tests.support_imported import (
     write_colour_model,
     write_imported,
 )
+from tests.support_inline import cgtool_inline
 
 pytest.importorskip("skimage", reason="needs scikit-image, which the extra `demo` brings")
 
@@ -64,7 +65,7 @@ def anonymised(source: Path, tmp_path_factory: pytest.TempPathFactory, detector_
         for v in sorted(source.iterdir())
     }
     out = write_imported(tmp_path_factory.mktemp("calm") / "out", tree)
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -148,13 +149,13 @@ def test_again_does_nothing_and_other_settings_start_from_the_originals(
     anonymised: Path, source: Path, tree: dict[str, dict[str, list[Path]]], tmp_path: Path
 ) -> None:
     out = write_imported(tmp_path / "out", tree)
-    assert cgtool("anonymise", out, *MOBILENET, "--blur", "strict").returncode == 0
+    assert cgtool_inline("anonymise", out, *MOBILENET, "--blur", "strict").returncode == 0
     before = state_of(out)
-    done = cgtool("anonymise", out, *MOBILENET, "--blur", "strict", "--json")
+    done = cgtool_inline("anonymise", out, *MOBILENET, "--blur", "strict", "--json")
     assert result_of(done)["already_done"] == len(VIDEOS) and result_of(done)["done"] == 0
     assert state_of(out) == before
 
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 0, done.stderr
     assert digests(out) == digests(anonymised), "a second blur of the copies would give other bytes"
     for name in ("clips", "frames", "faces"):
@@ -184,7 +185,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_end(
     assert all(len(blur) == 1 for blur in blurs.values())
     assert {None} in blurs.values(), "one at least is still as it was imported"
 
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 0, done.stderr
     assert digests(out) == digests(anonymised)
     for name in ("clips", "frames", "faces"):
@@ -203,7 +204,7 @@ def test_a_frame_that_does_not_decode_stops_its_video_alone(
     gone = mine["Tokyo_3"]["Tokyo_3_00007"][0]
     kept = gone.read_bytes()
     gone.unlink()
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 1
     assert f"Tokyo_2: bad-media: {bad} ends before its picture does" in done.stderr
     assert f"Tokyo_3: bad-media: {gone} cannot be read" in done.stderr
@@ -216,9 +217,9 @@ def test_a_frame_that_does_not_decode_stops_its_video_alone(
     assert sorted(p.name for p in (out / "clips").iterdir()) == ["Tokyo_1"]
 
     gone.write_bytes(kept)
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 1 and "2 of 3 anonymised" in done.stdout, done.stderr
-    status = cgtool("status", out)
+    status = cgtool_inline("status", out)
     assert status.returncode == 0 and "3 done of 3" in status.stdout
 
 
@@ -251,7 +252,7 @@ def test_originals_under_out_are_refused(tmp_path: Path, detector_weights: Path)
     out = tmp_path / "out"
     tree = face_source(out / "mine", ["Tokyo_1"], clips=1)
     write_imported(out, tree)
-    done = cgtool("anonymise", out, *MOBILENET)
+    done = cgtool_inline("anonymise", out, *MOBILENET)
     assert done.returncode == 1
     assert "where no original may be" in done.stderr
     assert table(out, "clips")[0]["blur"] is None
@@ -262,14 +263,14 @@ def test_a_built_data_set_and_other_folders_are_refused(tmp_path: Path, anonymis
     built.mkdir()
     (built / "dataset.json").write_text('{"name": "built", "config": {}}')
     before = state_of(built)
-    done = cgtool("anonymise", built, *MOBILENET)
+    done = cgtool_inline("anonymise", built, *MOBILENET)
     assert done.returncode == 2
     assert "was built from links" in done.stderr and "build-dataset" in done.stderr
     assert state_of(built) == before
-    done = cgtool("anonymise", tmp_path / "nowhere", *MOBILENET)
+    done = cgtool_inline("anonymise", tmp_path / "nowhere", *MOBILENET)
     assert done.returncode == 2 and "is not an output directory" in done.stderr
     for wrong in (("--blur", "thick"), ("--conf", "nan"), ("--jpeg-quality", "0"), ("--workers", "0")):
-        done = cgtool("anonymise", anonymised, *MOBILENET, *wrong)
+        done = cgtool_inline("anonymise", anonymised, *MOBILENET, *wrong)
         assert done.returncode == 2, wrong
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
@@ -278,14 +279,14 @@ def test_lost_notes_of_the_originals_stop_what_needs_them(
     tree: dict[str, dict[str, list[Path]]], tmp_path: Path, detector_weights: Path
 ) -> None:
     out = write_imported(tmp_path / "out", {"Tokyo_1": tree["Tokyo_1"]})
-    assert cgtool("anonymise", out, *MOBILENET).returncode == 0
+    assert cgtool_inline("anonymise", out, *MOBILENET).returncode == 0
     before = digests(out)
     (out / ".cgtool" / "originals" / "Tokyo_1.parquet").unlink()  # where the frames were is known nowhere else
-    done = cgtool("anonymise", out, *MOBILENET, "--blur", "strict")
+    done = cgtool_inline("anonymise", out, *MOBILENET, "--blur", "strict")
     assert done.returncode == 1 and "says where its original frames are" in done.stderr
     assert digests(out) == before
     (out / "parts" / "frames" / "Tokyo_1.parquet").unlink()
-    done = cgtool("label-scenes", out, "--scene-model", write_colour_model(tmp_path))
+    done = cgtool_inline("label-scenes", out, "--scene-model", write_colour_model(tmp_path))
     assert done.returncode == 1 and "is gone, which names its frames" in done.stderr
 
 

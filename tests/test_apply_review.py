@@ -28,6 +28,7 @@ from cityguessr_data.run.executor import Fetched, Postponed
 from cityguessr_data.run.store import Store
 from tests.support_build import SHORT, cgtool, write_sources
 from tests.support_imported import face_source, state_of, table, write_imported
+from tests.support_inline import cgtool_inline
 from tests.support_video import numbered_video
 
 FACE, OTHER = "face_00000", "face_00001"
@@ -63,7 +64,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, face_film: Path, detector_we
     shutil.copy(face_film, folder / "face.mp4")
     numbered_video(folder / "two.mp4", 45)
     rows = [{"url": "face.mp4", "city": "Tokyo", "video_id": "face"}, {"url": "two.mp4", "city": "Lyon"}]
-    done = cgtool("build-dataset", write_sources(folder / "sources.csv", rows), "--out", folder / "out", *SHORT)
+    done = cgtool_inline("build-dataset", write_sources(folder / "sources.csv", rows), "--out", folder / "out", *SHORT)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -310,13 +311,13 @@ class TestClips:
         assert json.loads((out / "dataset.json").read_text())["version"] == "0.2.0"
         assert OTHER in (out / "CHANGELOG.md").read_text() or "1 clip" in (out / "CHANGELOG.md").read_text()
         whole(out)
-        again = cgtool("build-dataset", folder / "sources.csv", "--out", out, *SHORT)
+        again = cgtool_inline("build-dataset", folder / "sources.csv", "--out", out, *SHORT)
         assert again.returncode == 0, again.stderr
         assert OTHER not in {row["clip_id"] for row in table(out, "clips")}
 
     def test_a_split_loses_it_too(self, folder: Path) -> None:
         out = folder / "out"
-        assert cgtool("split", out, "--by", "clip").returncode == 0
+        assert cgtool_inline("split", out, "--by", "clip").returncode == 0
         metadata = pq.read_schema(out / "splits" / "by-clip.parquet").metadata
         decide(out, ("drop", OTHER, {}))
         apply(out)
@@ -365,7 +366,7 @@ class TestMadeAnew:
         shutil.rmtree(out / "clips" / "face")
         for name in ("clips", "frames", "faces", "videos", "attempts"):
             (out / "parts" / name / "face.parquet").unlink()
-        done = cgtool("build-dataset", folder / "sources.csv", "--out", out, *SHORT, *more)
+        done = cgtool_inline("build-dataset", folder / "sources.csv", "--out", out, *SHORT, *more)
         assert done.returncode == 0, done.stderr
         return out
 
@@ -403,7 +404,7 @@ class TestMadeAnew:
                 {"url": "two.mp4", "city": "Lyon", "end_s": 1.4},
             ],
         )
-        assert cgtool("build-dataset", sources, "--out", out, *SHORT).returncode == 0
+        assert cgtool_inline("build-dataset", sources, "--out", out, *SHORT).returncode == 0
         progress = read_progress(Store(out))
         assert clip_id in progress.unfinished
         decide(out, ("label", clip_id, {"value": "Osaka"}))
@@ -437,7 +438,7 @@ class TestRefused:
         apply(folder / "out")
         other = tmp_path / "other"
         table_file = write_sources(tmp_path / "s.csv", [{"url": str(folder / "two.mp4"), "city": "Lyon"}])
-        assert cgtool("build-dataset", table_file, "--out", other, *SHORT).returncode == 0
+        assert cgtool_inline("build-dataset", table_file, "--out", other, *SHORT).returncode == 0
         shutil.copy(folder / "out/manifests/decisions.parquet", other / "manifests")
         state = state_of(other / "clips")
         with pytest.raises(InputError, match="another data set"):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support_build import SHORT, cgtool, result_of, tree_digest, write_sources
+from tests.support_inline import cgtool_inline
 from tests.support_server import Server, Status
 from tests.support_video import ffmpeg, numbered_video
 
@@ -44,7 +45,7 @@ def test_a_malformed_table_is_told_whole_with_lines(tmp_path: Path) -> None:
         "http://127.0.0.1/x.mp4,Tokyo,0\n"
         "nowhere.mp4,Tokyo,-1\n"
     )
-    done = cgtool("build-dataset", table, "--out", tmp_path / "out", *SHORT)
+    done = cgtool_inline("build-dataset", table, "--out", tmp_path / "out", *SHORT)
     refused(
         done, "line 2: unknown city 'Tokio'; the nearest known are Tokyo", "line 3: url: file:", "line 4:", "line 5:"
     )
@@ -87,7 +88,7 @@ def test_an_unwritable_out(tmp_path: Path, detector_weights: Path) -> None:
     numbered_video(tmp_path / "a.mp4", 30)
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     (tmp_path / "file").touch()
-    done = cgtool("build-dataset", table, "--out", tmp_path / "file" / "out", *SHORT)
+    done = cgtool_inline("build-dataset", table, "--out", tmp_path / "file" / "out", *SHORT)
     refused(done, "cannot be written", "--out")
 
 
@@ -112,14 +113,16 @@ def test_options_that_make_no_sense(tmp_path: Path, args: tuple[str, ...], said:
     numbered_video(tmp_path / "a.mp4", 3)
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     options = [value for pair in zip(SHORT[::2], SHORT[1::2], strict=True) if pair[0] not in args for value in pair]
-    done = cgtool("build-dataset", table, "--out", tmp_path / "out", *options, *args)
+    done = cgtool_inline("build-dataset", table, "--out", tmp_path / "out", *options, *args)
     refused(done, said)
     assert done.stderr.count("\n") == 1
 
 
 def test_a_cache_inside_out_is_refused(tmp_path: Path) -> None:
     table = write_sources(tmp_path / "sources.csv", [{"url": "http://example.com/a.mp4", **TOKYO}])
-    done = cgtool("build-dataset", table, "--out", tmp_path / "out", "--cache", tmp_path / "out" / "cache", *SHORT)
+    done = cgtool_inline(
+        "build-dataset", table, "--out", tmp_path / "out", "--cache", tmp_path / "out" / "cache", *SHORT
+    )
     refused(done, "unblurred", "--cache")
 
 
@@ -127,17 +130,19 @@ def test_a_config_file(tmp_path: Path, detector_weights: Path) -> None:
     table = write_sources(tmp_path / "sources.csv", [{"url": "http://example.com/a.mp4", **TOKYO}])
     config = tmp_path / "build.toml"
     config.write_text('detectr = "mobilenet0.25"\n')
-    refused(cgtool("build-dataset", table, "--out", tmp_path / "out", "--config", config), "'detectr'", "'detector'")
+    refused(
+        cgtool_inline("build-dataset", table, "--out", tmp_path / "out", "--config", config), "'detectr'", "'detector'"
+    )
     config.write_text('conf = "high"\n')
-    refused(cgtool("build-dataset", table, "--out", tmp_path / "out", "--config", config), "conf is 'high'")
+    refused(cgtool_inline("build-dataset", table, "--out", tmp_path / "out", "--config", config), "conf is 'high'")
     config.write_text(
         'detector = "mobilenet0.25"\nscene-model = "off"\nsamples = 10\nclip-frames = "20-25"\nrate = 100\n'
     )
-    dry = cgtool("build-dataset", table, "--out", tmp_path / "out", "--config", config, "--dry-run", "--json")
+    dry = cgtool_inline("build-dataset", table, "--out", tmp_path / "out", "--config", config, "--dry-run", "--json")
     assert result_of(dry)["hours_at_rate"] == pytest.approx(0.01)
     # 15 minutes at 30 fps: 27,000 // 20 clips of 10 samples; the flag wins over the file
     assert result_of(dry)["frames"] == 13_500
-    dry = cgtool(
+    dry = cgtool_inline(
         "build-dataset", table, "--out", tmp_path / "o", "--config", config, "--samples", 5, "--dry-run", "--json"
     )
     assert result_of(dry)["frames"] == 6_750
@@ -174,7 +179,7 @@ def test_every_bad_video_has_its_class_and_the_good_ones_are_kept(
 ) -> None:
     table, server, out = bad_world
     args = ("build-dataset", table, "--out", out, *SHORT, "--allow-private-hosts", "--rate", 36000)
-    done = cgtool(*args)
+    done = cgtool_inline(*args)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     videos = {row["video_id"]: row for row in pq.read_table(out / "manifests" / "videos.parquet").to_pylist()}
@@ -201,7 +206,7 @@ def test_every_bad_video_has_its_class_and_the_good_ones_are_kept(
 
     # A plain second run asks nobody; --retry-failed asks only for what may come back, and completes it.
     digests, asked = tree_digest(out), server.count()
-    again = cgtool(*args)
+    again = cgtool_inline(*args)
     assert again.returncode == 1
     assert server.count() == asked
     assert "busy: network" in again.stderr
@@ -209,14 +214,14 @@ def test_every_bad_video_has_its_class_and_the_good_ones_are_kept(
     server.plan("/busy.mp4")
     server.always("/busy.mp4", None)
     gone, page = server.count("/gone.mp4"), server.count("/page.mp4")
-    retried = cgtool(*args, "--retry-failed", "--json")
+    retried = cgtool_inline(*args, "--retry-failed", "--json")
     assert retried.returncode == 1
     assert {f["video_id"] for f in result_of(retried)["run"]["failed"]} == {"unreachable"}
     assert (server.count("/gone.mp4"), server.count("/page.mp4")) == (gone, page)
     now = tree_digest(out)
     assert digests.items() <= now.items()
     assert len(now) == len(digests) + 15
-    status = result_of(cgtool("status", out, "--json"))
+    status = result_of(cgtool_inline("status", out, "--json"))
     assert [f["video_id"] for f in status["retryable"]] == ["unreachable"]
     assert sorted(f["video_id"] for f in status["gone"]) == ["gone", "list", "none", "page", "sound"]
 
@@ -235,13 +240,13 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_committed(
             shutil.copy(face_film, tmp_path / f"v{i}.mp4")
         table = write_sources(tmp_path / "sources.csv", [{"url": f"v{i}.mp4", **TOKYO} for i in range(4)])
         args = ("build-dataset", table, "--out", disk / "out", "--cache", tmp_path / "cache", *SHORT)
-        done = cgtool(*args)
+        done = cgtool_inline(*args)
         assert done.returncode == 3, done.stderr
         assert "no space left" in done.stderr
         assert "Traceback" not in done.stderr
         kept = tree_digest(disk / "out")
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-        done = cgtool(*args)
+        done = cgtool_inline(*args)
         assert done.returncode == 0, done.stderr
         assert kept.items() <= tree_digest(disk / "out").items()
         assert len(tree_digest(disk / "out")) == 60
@@ -253,19 +258,19 @@ def test_a_cache_and_an_out_never_lie_in_one_another(tmp_path: Path, face_film: 
     shutil.copy(face_film, tmp_path / "a.mp4")
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     for out, cache in (("c/clips", "c"), ("c/out", "c"), ("c", "c/deep/cache"), ("same", "same")):
-        done = cgtool(
+        done = cgtool_inline(
             "build-dataset", table, "--out", tmp_path / out, "--cache", tmp_path / cache, "--keep-clips", *SHORT
         )
         refused(done, "unblurred")
         assert not list(tmp_path.rglob("*_0*.mp4"))
-    assert cgtool("build-dataset", table, "--out", tmp_path / "other", *SHORT).returncode == 0
-    done = cgtool(
+    assert cgtool_inline("build-dataset", table, "--out", tmp_path / "other", *SHORT).returncode == 0
+    done = cgtool_inline(
         "build-dataset", table, "--out", tmp_path / "new", "--cache", tmp_path / "other", "--keep-clips", *SHORT
     )
     refused(done, "unblurred")
     (tmp_path / "tricky").mkdir()
     (tmp_path / "tricky" / "clips").symlink_to(tmp_path / "other" / "clips")
-    done = cgtool(
+    done = cgtool_inline(
         "build-dataset", table, "--out", tmp_path / "new", "--cache", tmp_path / "tricky", "--keep-clips", *SHORT
     )
     refused(done, "unblurred")
@@ -277,11 +282,11 @@ def test_a_mended_local_file_is_tried_again_and_a_replaced_one_is_built_anew(
     (tmp_path / "a.mp4").write_bytes(b"not yet")
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     args = ("build-dataset", table, "--out", tmp_path / "out", *SHORT, "--json")
-    assert [f["error_class"] for f in result_of(cgtool(*args))["run"]["failed"]] == ["bad-media"]
+    assert [f["error_class"] for f in result_of(cgtool_inline(*args))["run"]["failed"]] == ["bad-media"]
     shutil.copy(face_film, tmp_path / "a.mp4")
-    assert result_of(cgtool(*args))["run"]["clips"] == 3
+    assert result_of(cgtool_inline(*args))["run"]["clips"] == 3
     numbered_video(tmp_path / "a.mp4", 45)
-    assert result_of(cgtool(*args))["run"]["clips"] == 2
+    assert result_of(cgtool_inline(*args))["run"]["clips"] == 2
     assert len(tree_digest(tmp_path / "out")) == 10
 
 
@@ -289,10 +294,10 @@ def test_what_a_dying_run_left_undone_is_done_by_the_next(tmp_path: Path, detect
     numbered_video(tmp_path / "a.mp4", 45)
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     args = ("build-dataset", table, "--out", tmp_path / "out", *SHORT)
-    assert cgtool(*args).returncode == 0
+    assert cgtool_inline(*args).returncode == 0
     for name in ("preview.html", "manifests/frames.parquet"):
         (tmp_path / "out" / name).unlink()
-        assert cgtool(*args).returncode == 0
+        assert cgtool_inline(*args).returncode == 0
         assert (tmp_path / "out" / name).exists()
 
 
@@ -302,9 +307,9 @@ def test_a_refused_plan_does_not_bind_out_to_its_configuration(tmp_path: Path, d
         numbered_video(tmp_path / folder / "a.mp4", 45)
     rows = [{"url": f"{folder}/a.mp4", **TOKYO} for folder in ("one", "two")]
     table = write_sources(tmp_path / "sources.csv", rows)
-    refused(cgtool("build-dataset", table, "--out", tmp_path / "out", *SHORT), "local_a", "video_id")
+    refused(cgtool_inline("build-dataset", table, "--out", tmp_path / "out", *SHORT), "local_a", "video_id")
     write_sources(tmp_path / "sources.csv", rows[:1])
-    assert cgtool("build-dataset", table, "--out", tmp_path / "out", *SHORT, "--blur", "strict").returncode == 0
+    assert cgtool_inline("build-dataset", table, "--out", tmp_path / "out", *SHORT, "--blur", "strict").returncode == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a place that nobody can write to")
@@ -312,7 +317,7 @@ def test_an_unwritable_cache_is_told_before_anything_starts(tmp_path: Path, dete
     numbered_video(tmp_path / "a.mp4", 45)
     table = write_sources(tmp_path / "sources.csv", [{"url": "a.mp4", **TOKYO}])
     (tmp_path / "file").touch()
-    done = cgtool(
+    done = cgtool_inline(
         "build-dataset", table, "--out", tmp_path / "out", "--cache", tmp_path / "file" / "c", "--keep-clips", *SHORT
     )
     refused(done, "cache", "--cache")

@@ -24,6 +24,7 @@ from tests.support_imported import (
     write_colour_model,
     write_rows,
 )
+from tests.support_inline import cgtool_inline
 
 MIXED = 57
 """A category of several classes."""
@@ -86,7 +87,7 @@ def test_a_model_labels_what_it_is_shown(imported: Path, tmp_path: Path) -> None
 def test_a_frame_that_is_gone_leaves_its_video_as_it_was(imported: Path, tmp_path: Path) -> None:
     gone = tmp_path / "src" / "a_2_00008" / "3.jpg"
     gone.unlink()
-    done = cgtool("label-scenes", imported, "--scene-model", write_colour_model(tmp_path))
+    done = cgtool_inline("label-scenes", imported, "--scene-model", write_colour_model(tmp_path))
     assert done.returncode == 1
     assert f"a_2: bad-media: {gone} cannot be read" in done.stderr
     check_tables(imported, {key: label for key, label in true_labels().items() if not key[0].startswith("a_2")})
@@ -99,7 +100,7 @@ def test_a_file_of_frames(imported: Path, tmp_path: Path, suffix: str) -> None:
     for number, row in enumerate(rows):
         row |= {"scene_top1_prob": number / 20, "note": "other, columns"}
     file = write_rows(tmp_path / f"labels{suffix}", rows)
-    done = cgtool("label-scenes", imported, "--from", file)
+    done = cgtool_inline("label-scenes", imported, "--from", file)
     assert done.returncode == 0, done.stderr
     assert "4 of 4 have the file's labels (frames)" in done.stdout
     check_tables(imported, true_labels())
@@ -109,7 +110,7 @@ def test_a_file_of_frames(imported: Path, tmp_path: Path, suffix: str) -> None:
     (entry,) = json.loads((imported / "dataset.json").read_text())["scene_labels"]
     assert (entry["by"], entry["file"], entry["form"]) == ("file", file.name, "frames")
     before = state_of(imported)
-    done = cgtool("label-scenes", imported, "--from", file)
+    done = cgtool_inline("label-scenes", imported, "--from", file)
     assert "nothing to do" in done.stdout
     assert state_of(imported) == before
 
@@ -118,7 +119,9 @@ def test_a_file_of_spans(imported: Path, tmp_path: Path) -> None:
     spans = [("a_1", 0, 21, 5), ("a_1", 21, 41, 6), ("a_2", 0, 99, 7), ("a_2", 99, 110, 8), ("a_2", 110, 200, 9)]
     spans += [("b_1", 0, 15, MIXED), ("b_1", 15, 1_000_000, 364), ("elsewhere", 0, 5, 1)]
     rows = [dict(zip(("video_id", "start_frame", "end_frame", "scene"), span, strict=True)) for span in spans]
-    done = cgtool("label-scenes", imported, "--from", write_rows(tmp_path / "truth.parquet", rows[::-1]), "--json")
+    done = cgtool_inline(
+        "label-scenes", imported, "--from", write_rows(tmp_path / "truth.parquet", rows[::-1]), "--json"
+    )
     found = result_of(done)
     assert (found["n_labelled"], found["unknown"], found["form"]) == (4, ["elsewhere"], "spans")
     index = {(f["clip_id"], f["position"]): f["frame_index"] for f in table(imported, "frames")}
@@ -136,7 +139,7 @@ def test_a_file_that_covers_a_part_says_what_it_leaves(imported: Path, tmp_path:
     rows = frame_rows(labels) + frame_rows({("a_1_00007", 5): 3, ("a_1_00007", 99): 3, ("ghost_00000", 0): 3})
     rows.append({"clip_id": "a_2_00008", "position": 2, "scene_top1": ""})
     file = write_rows(tmp_path / "part.csv", rows)
-    done = cgtool("label-scenes", imported, "--from", file, "--json")
+    done = cgtool_inline("label-scenes", imported, "--from", file, "--json")
     assert done.returncode == 0, done.stderr
     found = result_of(done)
     assert found["incomplete"] == [{"clip_id": "a_2_00008", "n_lacking": 1, "n_frames": 5}]
@@ -147,7 +150,7 @@ def test_a_file_that_covers_a_part_says_what_it_leaves(imported: Path, tmp_path:
     check_tables(imported, whole)
 
     rest = {key: 4 for key in true_labels() if key not in whole}
-    done = cgtool("label-scenes", imported, "--from", write_rows(tmp_path / "rest.csv", frame_rows(rest)))
+    done = cgtool_inline("label-scenes", imported, "--from", write_rows(tmp_path / "rest.csv", frame_rows(rest)))
     assert done.returncode == 0 and "2 clips, left as before" in done.stdout
     check_tables(imported, whole | rest)
     noted = json.loads((imported / "dataset.json").read_text())["scene_labels"]
@@ -162,9 +165,9 @@ def test_options_that_make_no_sense(imported: Path, tmp_path: Path) -> None:
         (("--from", "x.csv", "--scene-model", "resnet18"), "is about a model"),
         (("--workers", "0"), "cannot work"),
     ):
-        done = cgtool("label-scenes", imported, *words)
+        done = cgtool_inline("label-scenes", imported, *words)
         assert done.returncode == 2 and says in done.stderr, (words, done.stderr)
-    done = cgtool("label-scenes", tmp_path, "--from", "x.csv")
+    done = cgtool_inline("label-scenes", tmp_path, "--from", "x.csv")
     assert done.returncode == 2 and "is not an output directory" in done.stderr
 
 
@@ -206,19 +209,19 @@ def test_a_built_data_set_is_labelled_and_its_build_goes_on_as_before(
     shutil.copy(face_film, tmp_path / "one.mp4")
     sources = write_sources(tmp_path / "sources.csv", [{"url": "one.mp4", "city": "Tokyo", "video_id": "one"}])
     out = tmp_path / "out"
-    assert cgtool("build-dataset", sources, "--out", out, *SHORT).returncode == 0
+    assert cgtool_inline("build-dataset", sources, "--out", out, *SHORT).returncode == 0
     frames, faces = tree_digest(out), table(out, "faces")
     unlabelled = table(out, "frames")
     span = [{"video_id": "one", "start_frame": 0, "end_frame": 30, "scene": 7}]
     span.append({"video_id": "one", "start_frame": 30, "end_frame": 60, "scene": 8})
-    done = cgtool("label-scenes", out, "--from", write_rows(tmp_path / "truth.csv", span))
+    done = cgtool_inline("label-scenes", out, "--from", write_rows(tmp_path / "truth.csv", span))
     assert done.returncode == 0, done.stderr
     assert [f["scene_top1"] for f in table(out, "frames")] == [7 if f["frame_index"] < 30 else 8 for f in unlabelled]
     assert tree_digest(out) == frames and table(out, "faces") == faces
-    assert "1 done of 1" in cgtool("status", out).stdout
-    assert result_of(cgtool("stats", out, "--json"))
+    assert "1 done of 1" in cgtool_inline("status", out).stdout
+    assert result_of(cgtool_inline("stats", out, "--json"))
 
-    again = cgtool("build-dataset", sources, "--out", out, *SHORT, "--json")
+    again = cgtool_inline("build-dataset", sources, "--out", out, *SHORT, "--json")
     assert again.returncode == 0, again.stderr
     assert result_of(again)["run"]["already_done"] == 1
     assert [f["scene_top1"] for f in table(out, "frames")] == [7 if f["frame_index"] < 30 else 8 for f in unlabelled]
@@ -229,11 +232,11 @@ def test_labels_stay_when_frames_are_blurred_and_a_model_then_looks_again(
     imported: Path, tmp_path: Path, detector_weights: Path
 ) -> None:
     model = write_colour_model(tmp_path)
-    assert cgtool("label-scenes", imported, "--scene-model", model).returncode == 0
-    done = cgtool("anonymise", imported, "--detector", "mobilenet0.25")
+    assert cgtool_inline("label-scenes", imported, "--scene-model", model).returncode == 0
+    done = cgtool_inline("anonymise", imported, "--detector", "mobilenet0.25")
     assert done.returncode == 0, done.stderr
     check_tables(imported, true_labels())
     assert all(f["path"].startswith("clips/") for f in table(imported, "frames"))
-    done = cgtool("label-scenes", imported, "--scene-model", model, "--json")
+    done = cgtool_inline("label-scenes", imported, "--scene-model", model, "--json")
     assert result_of(done)["done"] == 3, "they were made of other pixels"
     check_tables(imported, true_labels())

@@ -31,6 +31,7 @@ from cityguessr_data.run.store import Store
 from tests.support_build import SHORT, cgtool, result_of, write_sources
 from tests.support_export import run_export
 from tests.support_imported import face_source, state_of, table, write_colour_model, write_imported
+from tests.support_inline import cgtool_inline
 from tests.support_tar import frame_bytes, member_of, members
 from tests.support_video import numbered_video
 from tests.test_apply_review import Listening
@@ -52,7 +53,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, face_film: Path, detector_we
     sources = write_sources(folder / "sources.csv", rows)
     (folder / "tar.toml").write_text('layout = "tar"\n')
     for layout, flags in (("folder", ()), ("tar", ("--config", folder / "tar.toml"))):
-        done = cgtool("build-dataset", sources, "--out", folder / layout / "out", *SHORT, *flags)
+        done = cgtool_inline("build-dataset", sources, "--out", folder / layout / "out", *SHORT, *flags)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -264,7 +265,7 @@ def test_the_review_page_shows_a_member(outs: dict[str, Path]) -> None:
 def test_scenes_are_labelled_alike(outs: dict[str, Path], tmp_path: Path) -> None:
     model = write_colour_model(tmp_path)
     for out in outs.values():
-        done = cgtool("label-scenes", out, "--scene-model", model, "--workers", 1)
+        done = cgtool_inline("label-scenes", out, "--scene-model", model, "--workers", 1)
         assert done.returncode == 0, done.stderr
         assert all(row["scene_top1"] is not None for row in table(out, "frames"))
     check_same(outs)
@@ -279,14 +280,14 @@ def imported(tmp_path: Path) -> Iterator[dict[str, Path]]:
 def test_copies_of_imported_frames_are_the_same(imported: dict[str, Path], detector_weights: Path) -> None:
     flags = ("--detector", "mobilenet0.25", "--workers", 1)
     for layout, out in imported.items():
-        done = cgtool("anonymise", out, *flags, "--layout", layout)
+        done = cgtool_inline("anonymise", out, *flags, "--layout", layout)
         assert done.returncode == 0, done.stderr
     check_same(imported)
     first = members(imported["tar"] / "clips" / "Tokyo_1.tar")
-    refused = cgtool("anonymise", imported["tar"], *flags, "--layout", "folder")
+    refused = cgtool_inline("anonymise", imported["tar"], *flags, "--layout", "folder")
     assert refused.returncode == 2 and "in the layout tar" in refused.stderr
     for out in imported.values():  # from the originals anew, as the data set keeps its frames
-        done = cgtool("anonymise", out, *flags, "--blur", "strict")
+        done = cgtool_inline("anonymise", out, *flags, "--blur", "strict")
         assert done.returncode == 0, done.stderr
     check_same(imported)
     assert members(imported["tar"] / "clips" / "Tokyo_1.tar") != first

@@ -20,6 +20,7 @@ from cityguessr_data.removal.refresh import Answer, HeldBack, Refreshed, refresh
 from cityguessr_data.run.store import Store
 from tests.support_build import cgtool, result_of
 from tests.support_imported import state_of
+from tests.support_inline import cgtool_inline
 from tests.support_removal import Built, Quiet, built, clip_ids, rows, video_row
 from tests.support_server import Behaviour, Status
 
@@ -59,7 +60,7 @@ def test_what_vanished_is_marked_with_its_clips_kept_until_it_is_back(data: Buil
     data.server.always("/tour.mp4", Status(404))
     data.server.always("/walk.mp4", Status(410))
     clips = clip_ids(data.out)
-    done = cgtool("refresh", data.out, *POLITE)
+    done = cgtool_inline("refresh", data.out, *POLITE)
     assert done.returncode == 0, done.stderr
     assert "3 with clips: 1 there, 2 gone" in " ".join(done.stdout.split())
     assert "tour: removed: " in done.stderr and "walk: removed: " in done.stderr
@@ -68,11 +69,11 @@ def test_what_vanished_is_marked_with_its_clips_kept_until_it_is_back(data: Buil
     assert (tour["status"], tour["n_clips"]) == ("done", 3) and clip_ids(data.out) == clips
     assert video_row(data.out, "mine")["reason"] is None
     marked = state_of(data.root)
-    again = cgtool("refresh", data.out, *POLITE, "--json")
+    again = cgtool_inline("refresh", data.out, *POLITE, "--json")
     assert (again.returncode, result_of(again)["newly_gone"]) == (0, [])
     assert state_of(data.root) == marked
     data.server.always("/tour.mp4", None)
-    back = result_of(cgtool("refresh", data.out, *POLITE, "--json"))
+    back = result_of(cgtool_inline("refresh", data.out, *POLITE, "--json"))
     assert back["back"] == ["tour"] and video_row(data.out, "tour")["reason"] is None
     assert video_row(data.out, "walk")["reason"] is not None
 
@@ -80,7 +81,7 @@ def test_what_vanished_is_marked_with_its_clips_kept_until_it_is_back(data: Buil
 def test_remove_takes_out_what_is_gone_and_raises_the_version_once(data: Built) -> None:
     data.server.always("/tour.mp4", Status(410))
     data.server.always("/walk.mp4", Status(404))
-    done = cgtool("refresh", data.out, *POLITE, "--remove", "--json")
+    done = cgtool_inline("refresh", data.out, *POLITE, "--remove", "--json")
     assert done.returncode == 0, done.stderr
     assert sorted(result_of(done)["removal"]["videos"]) == ["tour", "walk"]
     assert clip_ids(data.out) == {"mine_00000", "mine_00001"}
@@ -92,7 +93,7 @@ def test_remove_takes_out_what_is_gone_and_raises_the_version_once(data: Built) 
     assert result_of(done)["removal"]["version"] == "0.2.0"
     assert not list(data.cache.rglob("tour*")) + list(data.cache.rglob("walk*"))
     asked = data.server.count()
-    last = cgtool("refresh", data.out, *POLITE, "--remove", "--json")
+    last = cgtool_inline("refresh", data.out, *POLITE, "--remove", "--json")
     assert (result_of(last)["videos"], data.server.count()) == (1, asked)
 
 
@@ -250,11 +251,11 @@ def test_what_was_held_back_is_said_plainly(tmp_path: Path, capsys: pytest.Captu
     told = capsys.readouterr()
     assert "nothing of a.example.org was removed: 3 of 3 videos gone at once are many," in told.err
     assert "--remove --even-if-many" in told.err and "some could not be asked" not in told.err
-    done = cgtool("refresh", tmp_path, "--even-if-many")
+    done = cgtool_inline("refresh", tmp_path, "--even-if-many")
     assert done.returncode == 2 and "Give --remove too" in done.stderr
 
 
 def test_what_is_no_output_directory_is_refused(tmp_path: Path) -> None:
-    done = cgtool("refresh", tmp_path, *POLITE)
+    done = cgtool_inline("refresh", tmp_path, *POLITE)
     assert done.returncode == 2 and "is not an output directory" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from cityguessr_data.publish.ledger import note_export
 from cityguessr_data.run.store import Store
 from tests.support_build import cgtool, result_of
 from tests.support_imported import state_of
+from tests.support_inline import cgtool_inline
 from tests.support_removal import (
     CHANNEL,
     TITLE,
@@ -113,7 +114,7 @@ def test_a_removed_clip_stays_away_when_its_video_comes_at_another_frame_rate(da
     web = data.server.folder
     before = (web / "tour.mp4").read_bytes()
     gone = next(row for row in rows(data.out, "clips") if row["clip_id"] == "tour_00001")
-    assert cgtool("remove", data.out, "--clip", "tour_00001").returncode == 0
+    assert cgtool_inline("remove", data.out, "--clip", "tour_00001").returncode == 0
     try:
         numbered_video(web / "tour.mp4", 140, fps=60)  # the same seconds; its frames 23 to 46 are others
         data.build([dict(data.rows[0], start_s=0.0)])
@@ -130,7 +131,7 @@ def test_a_video_goes_and_no_later_build_brings_it_back_by_id_link_or_bytes(data
     gone = {row["sha256"] for row in rows(data.out, "frames") if row["clip_id"].startswith("walk")}
     source = video_row(data.out, "walk")["sha256"]
     assert files_that_say(TITLE, data.out, data.cache) and source in digests(data.cache)
-    done = cgtool("remove", data.out, "--video", "walk", "--json")
+    done = cgtool_inline("remove", data.out, "--video", "walk", "--json")
     assert done.returncode == 0, done.stderr
     told = result_of(done)
     assert (told["videos"], told["clips"], told["cache_files"]) == (["walk"], ["walk_00000", "walk_00001"], 4)
@@ -166,9 +167,9 @@ def test_a_video_goes_and_no_later_build_brings_it_back_by_id_link_or_bytes(data
     assert {path: data.server.count(path) for path in asked} == asked
     assert data.server.count("/copy.mp4") > 0
     assert source not in digests(data.out, data.cache) and files_that_say(TITLE, data.out, data.cache) == []
-    status = cgtool("status", data.out).stdout
+    status = cgtool_inline("status", data.out).stdout
     assert "1 done of 2, 1 removed" in " ".join(status.split())
-    again = cgtool("remove", data.out, "--video", "another")
+    again = cgtool_inline("remove", data.out, "--video", "another")
     assert again.returncode == 0 and "already removed on" in again.stdout
 
     result = data.build([{"url": feed, "city": "Osaka"}])
@@ -178,7 +179,7 @@ def test_a_video_goes_and_no_later_build_brings_it_back_by_id_link_or_bytes(data
 
 
 def test_a_channel_goes_and_its_other_videos_are_not_downloaded(data: Built) -> None:
-    done = cgtool("remove", data.out, "--channel", CHANNEL, "--reason", "asked by its owner")
+    done = cgtool_inline("remove", data.out, "--channel", CHANNEL, "--reason", "asked by its owner")
     assert done.returncode == 0, done.stderr
     assert "1 video (walk), 2 clips, 10 frames" in " ".join(done.stdout.split())
     assert {(row["kind"], row["id"]) for row in rows(data.out, "tombstones")} == {
@@ -193,13 +194,13 @@ def test_a_channel_goes_and_its_other_videos_are_not_downloaded(data: Built) -> 
     assert (row["status"], row["channel"]) == ("removed", None) and "its channel was removed" in row["reason"]
     # The look-up follows the page to its file, and ends there
     assert data.server.count("/second.mp4") == 1 and not list(data.cache.rglob("second*"))
-    again = cgtool("remove", data.out, "--channel", CHANNEL)
+    again = cgtool_inline("remove", data.out, "--channel", CHANNEL)
     assert again.returncode == 0 and "already removed on" in again.stdout
 
 
 def test_a_file_of_the_users_own_stays_and_is_told(data: Built) -> None:
     mine = Path(data.rows[2]["url"])
-    done = cgtool("remove", data.out, "--video", "mine")
+    done = cgtool_inline("remove", data.out, "--video", "mine")
     assert done.returncode == 0 and mine.is_file()
     assert "".join(f"{mine} was not touched".split()) in "".join(done.stdout.split())  # however it is folded
     assert data.build()["dataset"]["removed"] == 1
@@ -207,7 +208,7 @@ def test_a_file_of_the_users_own_stays_and_is_told(data: Built) -> None:
 
 def test_a_dry_run_shows_and_changes_nothing(data: Built) -> None:
     before = state_of(data.root)
-    done = cgtool("remove", data.out, "--video", "walk", "--dry-run", "--json")
+    done = cgtool_inline("remove", data.out, "--video", "walk", "--dry-run", "--json")
     told = result_of(done)
     assert (told["dry_run"], told["version"], told["clips"]) == (True, "0.2.0", ["walk_00000", "walk_00001"])
     assert (told["frames"], told["cache_files"]) == (10, 4)
@@ -220,14 +221,14 @@ def test_exports_that_hold_it_are_named(data: Built, tmp_path: Path) -> None:
         note_export(
             store, to="webdataset", dest=tmp_path / name, version="0.1.0", clips=held, made_at="2026-01-02T00:00:00Z"
         )
-    done = cgtool("remove", data.out, "--clip", "walk_00000")
+    done = cgtool_inline("remove", data.out, "--clip", "walk_00000")
     assert "make them again" in done.stderr
     assert f"webdataset in {tmp_path / 'with'} (version 0.1.0, 2026-01-02)" in done.stderr
     assert str(tmp_path / "without") not in done.stderr
     assert files_that_say("walk_00000", data.out / ".cgtool" / "exports") == []
-    again = cgtool("remove", data.out, "--clip", "walk_00000")
+    again = cgtool_inline("remove", data.out, "--clip", "walk_00000")
     assert "already removed on" in again.stdout and str(tmp_path / "with") in again.stderr
-    told = "".join(cgtool("status", data.out).stdout.split())
+    told = "".join(cgtool_inline("status", data.out).stdout.split())
     assert f"webdatasetin{tmp_path / 'with'}holdsclipsthatwereremovedsince" in told
     assert str(tmp_path / "without") not in told
 
@@ -246,6 +247,6 @@ def test_exports_that_hold_it_are_named(data: Built, tmp_path: Path) -> None:
 )
 def test_what_is_not_there_is_refused_and_nothing_changes(whole: Built, args: tuple[str, ...], told: str) -> None:
     before = state_of(whole.out)
-    done = cgtool("remove", whole.out, *args)
+    done = cgtool_inline("remove", whole.out, *args)
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
     assert state_of(whole.out) == before

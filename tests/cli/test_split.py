@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from tests.support_build import cgtool, result_of
+from tests.support_inline import cgtool_inline
 from tests.support_splits import Video, parts_of, town, write_set
 
 SET = [video for i in range(12) for video in town(f"City{i:02d}-", [4] * 5, f"channel {i}")]
@@ -30,7 +31,7 @@ def test_a_split_is_written_and_told_in_80_columns(tmp_path: Path) -> None:
 
 
 def test_by_clip_says_how_it_rounds(tmp_path: Path) -> None:
-    done = cgtool("split", write_set(tmp_path, SET), "--by", "clip")
+    done = cgtool_inline("split", write_set(tmp_path, SET), "--by", "clip")
     assert done.returncode == 0 and "how the paper rounds is not known" in " ".join(done.stdout.split())
 
 
@@ -45,7 +46,7 @@ def test_folds_fit_80_columns(tmp_path: Path) -> None:
 
 def test_json_is_one_object_on_stdout(tmp_path: Path) -> None:
     out = write_set(tmp_path, SET)
-    value = result_of(cgtool("split", out, "--by", "video", "--name", "honest", "--val", 0.1, "--json"))
+    value = result_of(cgtool_inline("split", out, "--by", "video", "--name", "honest", "--val", 0.1, "--json"))
     one = value["splits"][0]
     assert (value["by"], value["test"], value["n_clips"], value["n_sources"]) == ("video", 0.2, 240, 60)
     assert Path(one["path"]).is_file() and (one["name"], one["action"]) == ("honest", "written")
@@ -59,23 +60,23 @@ def test_json_is_one_object_on_stdout(tmp_path: Path) -> None:
 
 def test_errors_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
     out = write_set(tmp_path, SET)
-    assert cgtool("split", out, "--by", "video").returncode == 0
+    assert cgtool_inline("split", out, "--by", "video").returncode == 0
     for args, said in (
         (("--by", "video", "--seed", "1"), "--replace"),
         (("--by", "video", "--test", "1"), "not within (0, 1)"),
         (("--by", "video", "--name", "../x"), "not a plain file name"),
         (("--by", "video", "--folds", "5", "--test", "0.2"), "Leave out --test"),
     ):
-        done = cgtool("split", out, *args)
+        done = cgtool_inline("split", out, *args)
         assert done.returncode == 2 and said in done.stderr and not done.stdout
         assert done.stderr.count("\n") == 1
-    as_json = cgtool("split", out, "--by", "video", "--seed", "1", "--json")
+    as_json = cgtool_inline("split", out, "--by", "video", "--seed", "1", "--json")
     assert as_json.returncode == 2 and json.loads(as_json.stdout)["exit_code"] == 2
 
 
 def test_names_from_outside_cannot_steer_the_terminal(tmp_path: Path) -> None:
     out = write_set(tmp_path, [*SET, Video("x", {"\x1b[31mRed[bold]": 4})])
-    done = cgtool("split", out, "--by", "video")
+    done = cgtool_inline("split", out, "--by", "video")
     assert done.returncode == 0 and "Red[bold]" in done.stdout
     assert not [c for c in done.stdout if unicodedata.category(c) == "Cc" and c != "\n"]
 

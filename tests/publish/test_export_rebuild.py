@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.support_build import SHORT, cgtool, result_of, tree_digest, write_sources
+from tests.support_build import SHORT, result_of, tree_digest, write_sources
 from tests.support_export import rows
+from tests.support_inline import cgtool_inline
 from tests.support_server import Server, video_page
 from tests.support_video import numbered_video
 
@@ -38,7 +39,7 @@ def built(server: Server, tmp_path_factory: pytest.TempPathFactory, detector_wei
         {"url": server.url("/a.mp4"), "city": "Osaka", "start_s": 2.3, "end_s": "", "license": "CC0", "rank": "2"},
         {"url": server.url("/b.mp4"), "city": "Lima", "start_s": "", "end_s": "", "license": "", "rank": ""},
     ]
-    done = cgtool(
+    done = cgtool_inline(
         "build-dataset", write_sources(folder / "sources.csv", table), "--out", folder / "out", *SHORT, *NET,
         "--nms", "0.25", "--conf", "0.4",
     )  # fmt: skip
@@ -49,13 +50,13 @@ def built(server: Server, tmp_path_factory: pytest.TempPathFactory, detector_wei
 @pytest.fixture(scope="module")
 def links(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("links") / "shared"
-    done = cgtool("export", built, folder, "--to", "links")
+    done = cgtool_inline("export", built, folder, "--to", "links")
     assert done.returncode == 0, done.stderr
     return folder
 
 
 def rebuild(links: Path, out: Path) -> dict[str, Any]:
-    done = cgtool(
+    done = cgtool_inline(
         "build-dataset", links / "links.csv", "--config", links / "build.toml", "--out", out, *NET, "--json"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -83,7 +84,7 @@ def test_the_same_clips_come_back(built: Path, links: Path, tmp_path: Path) -> N
     for row in rows(tmp_path / "out" / "manifests" / "videos.parquet"):
         (before,) = [one for one in rows(built / "manifests" / "videos.parquet") if one["video_id"] == row["video_id"]]
         assert (row["license"], row["rank"], row["sha256"]) == (before["license"], before["rank"], before["sha256"])
-    again = cgtool("export", tmp_path / "out", tmp_path / "again", "--to", "links")
+    again = cgtool_inline("export", tmp_path / "out", tmp_path / "again", "--to", "links")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "links.csv").read_bytes() == (links / "links.csv").read_bytes()
 
@@ -105,12 +106,12 @@ def test_both_videos_of_a_page_come_back(server: Server, tmp_path: Path, detecto
     """The table has one link for two videos: each row's video_id says which is meant."""
     page = server.page("/many", video_page("a.mp4", "b.mp4"))
     sources = write_sources(tmp_path / "sources.csv", [{"url": page, "city": "Tokyo"}])
-    done = cgtool("build-dataset", sources, "--out", tmp_path / "one", *SHORT, *NET)
+    done = cgtool_inline("build-dataset", sources, "--out", tmp_path / "one", *SHORT, *NET)
     assert done.returncode == 0, done.stderr
     clips = told(tmp_path / "one")
     n_of = Counter(row["video_id"] for row in clips)
     assert sorted(n_of.values()) == [2, 5], "50 = 2 x 25 and 115 = 5 x 23 frames"
-    assert cgtool("export", tmp_path / "one", tmp_path / "links", "--to", "links").returncode == 0
+    assert cgtool_inline("export", tmp_path / "one", tmp_path / "links", "--to", "links").returncode == 0
     with (tmp_path / "links" / "links.csv").open(newline="", encoding="utf-8") as f:
         assert {(row["url"], row["video_id"]) for row in csv.DictReader(f)} == {(page, one) for one in n_of}
     found = rebuild(tmp_path / "links", tmp_path / "two")
@@ -126,13 +127,13 @@ def test_what_changed_at_the_source_is_told(built: Path, links: Path, server: Se
         x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "30", "-pix_fmt", "yuv420p")
         numbered_video(server.folder / "a.mp4", 115, fps=29.97, args=x264)
         numbered_video(server.folder / "b.mp4", 40, fps=25)
-        done = cgtool(
+        done = cgtool_inline(
             "build-dataset", links / "links.csv", "--config", links / "build.toml", "--out", tmp_path / "out", *NET
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         status = result_of(
-            cgtool("build-dataset", links / "links.csv", "--config", links / "build.toml", "--out", tmp_path / "out",
-                   *NET, "--json")
+            cgtool_inline("build-dataset", links / "links.csv", "--config", links / "build.toml",
+                          "--out", tmp_path / "out", *NET, "--json")
         )["rebuilt"]  # fmt: skip
     finally:
         for name in ("a.mp4", "b.mp4"):

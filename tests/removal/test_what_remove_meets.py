@@ -19,8 +19,8 @@ from cityguessr_data.removal.remove import one_line, remove
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.take_out import is_unsettled
 from cityguessr_data.status import read_status
-from tests.support_build import cgtool
 from tests.support_imported import state_of
+from tests.support_inline import cgtool_inline
 from tests.support_removal import Killed, killed_at, rows, write_by_hand
 from tests.support_tar import frame_bytes, members, to_tar
 
@@ -46,15 +46,15 @@ def test_what_was_interrupted_is_told_when_it_is_finished(out: Path, step: int) 
     with pytest.raises(Killed), killed_at(step):
         remove(out, "video", "a")
     assert read_status(out).removal_unfinished
-    assert "removal" in cgtool("status", out).stdout and "not finished" in cgtool("status", out).stdout
+    assert "removal" in cgtool_inline("status", out).stdout and "not finished" in cgtool_inline("status", out).stdout
     left = jpegs(out / "clips" / "a") and not list((out / ".cgtool" / "ready").glob("*"))
-    told = cgtool("remove", out, "--video", "a" if step < 20 else "b")  # another removal finishes it too
+    told = cgtool_inline("remove", out, "--video", "a" if step < 20 else "b")  # another removal finishes it too
     assert told.returncode == 0, told.stderr
     assert "the interrupted removal: " in told.stdout
     assert ("18 frames of 3 clips were left" if left else "all frames were gone already") in told.stdout
     assert bool(left) == (step < 20)
-    assert not read_status(out).removal_unfinished and "not finished" not in cgtool("status", out).stdout
-    assert "finished" not in cgtool("remove", out, "--video", "a").stdout
+    assert not read_status(out).removal_unfinished and "not finished" not in cgtool_inline("status", out).stdout
+    assert "finished" not in cgtool_inline("remove", out, "--video", "a").stdout
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk" * 40])
@@ -98,7 +98,7 @@ def test_a_reason_is_one_plain_line(out: Path) -> None:
 @pytest.mark.parametrize("wanted", ["", " ", "x" * 4000])
 def test_an_empty_or_endless_id_is_not_echoed(out: Path, wanted: str) -> None:
     for kind in ("--video", "--channel", "--clip"):
-        done = cgtool("remove", out, kind, wanted)
+        done = cgtool_inline("remove", out, kind, wanted)
         assert done.returncode == 2 and len(done.stderr) < 300 + len(str(out)), done.stderr
         assert ("no video is named" in done.stderr) == (kind == "--video" and not wanted.strip())
 
@@ -124,14 +124,14 @@ def test_frames_behind_a_link_outside_stay_and_are_told(out: Path, tmp_path: Pat
     behind_link(out / "clips" / name, real)
     lies = real if name != "a" else real / "a_00008"
     before = state_of(tmp_path / "disk")
-    dry = cgtool("remove", out, "--clip", "a_00008", "--dry-run", "--json")
+    dry = cgtool_inline("remove", out, "--clip", "a_00008", "--dry-run", "--json")
     assert dry.returncode == 0 and json.loads(dry.stdout)["outside"] == 6
-    done = cgtool("remove", out, "--clip", "a_00008")
+    done = cgtool_inline("remove", out, "--clip", "a_00008")
     assert done.returncode == 1 and "6 frames of these clips lie behind links" in done.stderr
     assert str(lies) in done.stderr
     assert not (out / "clips" / "a" / "a_00008").is_symlink()
     assert all((out / row["path"]).is_file() for row in rows(out, "frames"))
-    told = json.loads(cgtool("remove", out, "--video", "a", "--json").stdout)
+    told = json.loads(cgtool_inline("remove", out, "--video", "a", "--json").stdout)
     n_more = 12 if name == "a" else 0  # of the clips that stayed, which lay there too
     assert (told["outside"], told["exit_code"], len(told["outside_folders"])) == (n_more, n_more // 12, n_more // 6)
     assert state_of(tmp_path / "disk") == before
@@ -183,7 +183,7 @@ def test_a_tar_behind_a_link_outside_stays_and_is_told(out: Path, tmp_path: Path
     tar, real = to_tar(out) / "clips" / "a.tar", tmp_path / "disk" / "a.tar"
     behind_link(tar, real)
     before = state_of(real.parent)
-    done = cgtool("remove", out, f"--{kind}", "a_00008" if kind == "clip" else "a")
+    done = cgtool_inline("remove", out, f"--{kind}", "a_00008" if kind == "clip" else "a")
     assert done.returncode == 1 and "1 tar of these clips lie behind links" in done.stderr, done.stderr
     assert str(real) in "".join(done.stderr.split())
     assert not tar.is_symlink() and tar.exists() == (kind == "clip") and sound(out)

@@ -16,6 +16,7 @@ from cityguessr_data.review.serve import check_installed
 from cityguessr_data.run.store import Store
 from tests.support_build import cgtool
 from tests.support_imported import state_of
+from tests.support_inline import cgtool_inline
 from tests.support_review import DOUBT, SURE, Client, made_anew, started, table_of, write_reviewed
 
 pytest.importorskip("uvicorn", reason="the page is served by uvicorn: pip install 'cgtool[review]'")
@@ -90,7 +91,7 @@ def test_one_review_at_a_time(out: Path) -> None:
     ],
 )
 def test_options_that_make_no_sense_are_refused(out: Path, options: tuple[str, ...], words: str) -> None:
-    done = cgtool("review", out, "--no-browser", *options)
+    done = cgtool_inline("review", out, "--no-browser", *options)
     assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
@@ -99,12 +100,12 @@ def test_a_port_that_is_taken_is_said(out: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = cgtool("review", out, "--no-browser", "--port", port)
+        done = cgtool_inline("review", out, "--no-browser", "--port", port)
     assert done.returncode == 2 and f"--port {port} cannot be used" in done.stderr
 
 
 def test_what_is_no_data_set_is_left_alone(tmp_path: Path) -> None:
-    done = cgtool("review", tmp_path / "nowhere", "--json")
+    done = cgtool_inline("review", tmp_path / "nowhere", "--json")
     assert done.returncode == 2 and json.loads(done.stdout)["exit_code"] == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -119,7 +120,7 @@ def test_decisions_of_another_data_set_are_refused(out: Path, tmp_path: Path) ->
     stray = other / "parts" / "decisions" / "v_1.parquet"
     stray.parent.mkdir()
     stray.write_bytes((out / "parts" / "decisions" / "v_1.parquet").read_bytes())
-    done = cgtool("review", other, "--no-browser")
+    done = cgtool_inline("review", other, "--no-browser")
     assert done.returncode == 2 and "decisions about another data set" in done.stderr
 
 
