@@ -99,6 +99,9 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
+    except KeyboardInterrupt:  # while Typer puts the command line together: no command has begun
+        ignore_interrupts()
+        sys.exit(130)
     finally:
         ignore_interrupts()  # the end is told: what Python still does to end is not to be interrupted
         # Python's `-m` keeps in mind that Ctrl-C came while a text was executed, as it is to make a dataclass in an

@@ -169,27 +169,30 @@ def test_ctrl_c_twice_in_the_first_seconds_prints_no_traceback(
         time.sleep(0.05)
 
 
-CTRL_C_WHILE_TEXT_IS_EXECUTED = """
+INTERRUPTED = """
 import sys
 from cgtool import app
-def a_command_that_is_interrupted():
+def a_command():
+    {}
+app.app = a_command
+app.main()
+"""
+WHILE_A_DATACLASS_IS_MADE = """
     try:
         exec("raise KeyboardInterrupt")
     except KeyboardInterrupt:
         sys.exit(130)
-app.app = a_command_that_is_interrupted
-app.main()
 """
 
 
-def test_ctrl_c_while_a_module_makes_its_dataclasses_does_not_change_the_exit_code(tmp_path: Path) -> None:
-    (tmp_path / "interrupted.py").write_text(CTRL_C_WHILE_TEXT_IS_EXECUTED)
+@pytest.mark.parametrize(
+    "body", [WHILE_A_DATACLASS_IS_MADE, "raise KeyboardInterrupt"], ids=["import", "no command yet"]
+)
+def test_ctrl_c_at_an_odd_moment_ends_with_130_and_no_traceback(tmp_path: Path, body: str) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED.format(body.strip()))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "interrupted"],
-        cwd=tmp_path,
-        capture_output=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=False,
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, env=environment, check=False
     )
     assert (done.returncode, done.stderr) == (130, b"")
 
