@@ -94,12 +94,12 @@ def main() -> None:
     def interrupt(_signal: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__.py
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__.py
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         app()
-    except KeyboardInterrupt:  # while Typer puts the command line together: no command has begun
+    except KeyboardInterrupt:  # outside of Typer's own care: no command has begun, or it has ended
         ignore_interrupts()
         sys.exit(130)
     finally:

@@ -7,6 +7,9 @@ where some libraries would complain of what is still held.
 import atexit
 import gc
 import os
+import sys
 
+if "pytest" in sys.modules:
+    raise ImportError("only for a process that others are forked from: it ends with 0 whatever happens")
 gc.freeze()
 atexit.register(os._exit, 0)

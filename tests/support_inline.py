@@ -103,7 +103,7 @@ def cgtool_inline(*args: object) -> subprocess.CompletedProcess[str]:
             patch.setattr(f"{module}.LocalExecutor", Executor)
         patch.setattr("typer.testing._get_command", _command)
         try:
-            done = CliRunner().invoke(app, words)
+            done = CliRunner().invoke(app, words, catch_exceptions=False)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -210,7 +210,7 @@ def test_kill_9_before_a_request_loses_nothing_and_any_machine_goes_on(
             status = result_of(run(s3, theirs, "status", s3.url(), "--json"))
             assert status["clips"] in {sum(map(len, state.values())) for state in (before, after)}, n
         else:  # its description is sent before the first frame, so nothing is lost
-            assert what == "build"
+            assert was_killed and what == "build", n
             assert not [key for key in s3.objects(f"{SET}/") if "/clips/" in key or "/frames/" in key], n
             assert "is not an output directory" in run(s3, theirs, "status", s3.url(), code=2).stderr
         for video_id, rows in seen(s3).items():
@@ -225,6 +225,7 @@ def test_kill_9_before_a_request_loses_nothing_and_any_machine_goes_on(
             run(s3, theirs, *job)
         assert frames_there(s3) == calm
         assert seen(s3).keys() == after.keys()
+        assert s3.objects(f"{SET}/dataset.json")
     assert landed >= 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import filelock
 import pytest
 
+import cityguessr_data
 from cityguessr_data.core.errors import DiskFullError, ErrorClass, MachineError
 from cityguessr_data.core.fingerprint import file_sha256
 from cityguessr_data.core.types import LabelledFrame, LocalVideo, SourceRow, VideoTask
@@ -184,6 +186,15 @@ def test_a_folder_of_another_user_or_one_that_leads_elsewhere_is_refused(
     monkeypatch.setattr(os, "getuid", lambda: 4321)
     with pytest.raises(MachineError, match="not a folder of this user's own"):
         RayWorker(base=tmp_path / "mine")
+
+
+def test_the_code_is_every_module_of_the_data_side() -> None:
+    package, digest = Path(cityguessr_data.__file__).parent, hashlib.sha256()
+    names = sorted(str(path.relative_to(package)) for path in package.glob("**/*.py"))
+    assert {"stages/anonymise.py", "media/decode.py", "vision/blur.py", "core/types.py", "run/worker.py"} <= set(names)
+    for name in sorted(names, key=Path):
+        digest.update(name.encode() + b"\0" + (package / name).read_bytes() + b"\0")
+    assert code_digest().partition(" ")[0] == digest.hexdigest()[:16]
 
 
 def test_another_version_of_what_frames_depend_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

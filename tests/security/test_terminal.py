@@ -20,9 +20,8 @@ from cityguessr_data.run.ledger import record_attempt
 from cityguessr_data.run.stage import Step
 from cityguessr_data.run.store import Store
 from cityguessr_data.run.writer import record_failed_video
-from tests.support_build import write_sources
+from tests.support_build import cgtool, write_sources
 from tests.support_export import reviewed
-from tests.support_inline import cgtool_inline
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\u202e"
 """Sets the title, clears the screen, colours, goes back over what was written, turns the direction of writing."""
@@ -87,7 +86,7 @@ def test_no_command_prints_what_steers_a_terminal(
         args += [tmp_path / "dest", "--allow-unreviewed"]
     if names == ("bench", "pack"):
         args += ["--to", tmp_path / "pack"]
-    done = cgtool_inline(*(["--debug"] if debug else []), *args)
+    done = cgtool(*(["--debug"] if debug else []), *args)
     assert not steering(done.stdout + done.stderr), done.stdout + done.stderr
     if not debug and command[0] in ("status", "stats", "verify", "split"):
         assert "owned" in done.stdout + done.stderr, "the text itself is shown"
@@ -108,7 +107,7 @@ def test_no_command_prints_what_steers_a_terminal(
 def test_a_table_cannot_either(tmp_path: Path, row: dict[str, str], debug: bool) -> None:
     table = write_sources(tmp_path / "sources.csv", [row])
     flags = ["--debug"] if debug else []
-    done = cgtool_inline(*flags, "build-dataset", table, "--out", tmp_path / "out", "--dry-run", "--scene-model", "off")
+    done = cgtool(*flags, "build-dataset", table, "--out", tmp_path / "out", "--dry-run", "--scene-model", "off")
     assert not steering(done.stdout + done.stderr), done.stdout + done.stderr
 
 
@@ -120,7 +119,7 @@ def test_names_of_files_and_options_cannot_either(tmp_path: Path) -> None:
         ("import", "msls", tmp_path / f"m{ESCAPES}", "--out", tmp_path / "o"),
         ("--debug", "status", tmp_path / f"out{ESCAPES}"),
     ):
-        done = cgtool_inline(*args)
+        done = cgtool(*args)
         assert done.returncode != 0 and not steering(done.stdout + done.stderr), args
 
 

@@ -1,7 +1,8 @@
 """What runs on a node of a Ray cluster: one worker process of ours, and the files that it needs there.
 
-The actor itself computes nothing. It starts the same worker process as the local engine (crew.py), hands it one video
-at a time and passes on what it says; a decoder that crashes takes that process down, and neither the actor nor Ray.
+The actor itself computes nothing. It starts the same worker process as the local engine (run/crew.py), hands it one
+video at a time and passes on what it says; a decoder that crashes takes that process down, and neither the actor nor
+Ray.
 
 Frames are not sent between processes: 100 of 1280x720 are 276 MB, far more than the file they come from and than the
 JPEGs they become. So a whole video is one unit of work, decoded, anonymised and labelled in one process, whose lanes

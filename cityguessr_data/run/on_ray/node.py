@@ -16,6 +16,8 @@ from pathlib import Path
 
 import filelock
 
+import cityguessr_data
+
 from ...core.errors import MachineError
 
 _PACKAGES = ("av", "numpy", "opencv-python-headless", "torch", "onnxruntime", "openvino")
@@ -28,7 +30,7 @@ _REMOVE = 'exec 3<&0; (cat <&3; rm -rf -- "$0"; sleep 2; rm -rf -- "$0") >/dev/n
 @cache
 def code_digest() -> str:
     """Of every file of the package that computes: two nodes with other code would give other frames under one name."""
-    package, digest = Path(__file__).parents[1], hashlib.sha256()
+    package, digest = Path(cityguessr_data.__file__).parent, hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{digest.hexdigest()[:16]} under Python {platform.python_version()}"
