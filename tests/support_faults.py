@@ -152,7 +152,8 @@ def _patch(steps: _Steps, put: Callable[[Any, str, Any], None]) -> None:
     def close(writer: Any) -> None:
         if writer.is_open:
             try:
-                steps.take(writer._path, "write")
+                if hasattr(writer, "_path"):  # it was opened; one that was not is collected at any time
+                    steps.take(writer._path, "write")
             except OSError:
                 writer.is_open = False  # as in Arrow, a second call does nothing
                 raise
